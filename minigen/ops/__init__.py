@@ -1,0 +1,63 @@
+"""The operations: forward and backward side by side, NumPy alone.
+
+Every operation is ``op_forward(x, *params) -> (y, cache)`` with ``op_backward(d_y, cache)``: pure, linear in
+d_y, and without a 1/B, which belongs to the losses.
+"""
+
+from minigen.ops.activations import (
+    relu_backward,
+    relu_forward,
+    sigmoid,
+    sigmoid_backward,
+    sigmoid_forward,
+    softplus,
+    tanh_backward,
+    tanh_forward,
+)
+from minigen.ops.adam.numpy_adam import AdamState, adam_step
+from minigen.ops.dense.numpy_dense import dense_backward, dense_forward
+from minigen.ops.dropout import (
+    dropout_backward,
+    dropout_forward,
+    dropout_mask,
+    l2_normalise_backward,
+    l2_normalise_forward,
+)
+from minigen.ops.gaussian import (
+    gaussian_kl_backward,
+    gaussian_kl_forward,
+    reparameterise_backward,
+    reparameterise_forward,
+)
+from minigen.ops.softmax_nll.numpy_softmax_nll import softmax_nll_backward, softmax_nll_forward
+from minigen.ops.sparse_dense.numpy_sparse_dense import sparse_dense_backward, sparse_dense_forward
+from minigen.ops.topk.numpy_topk import top_k
+
+__all__ = [
+    "AdamState",
+    "adam_step",
+    "dense_backward",
+    "dense_forward",
+    "dropout_backward",
+    "dropout_forward",
+    "dropout_mask",
+    "gaussian_kl_backward",
+    "gaussian_kl_forward",
+    "l2_normalise_backward",
+    "l2_normalise_forward",
+    "relu_backward",
+    "relu_forward",
+    "reparameterise_backward",
+    "reparameterise_forward",
+    "sigmoid",
+    "sigmoid_backward",
+    "sigmoid_forward",
+    "softmax_nll_backward",
+    "softmax_nll_forward",
+    "softplus",
+    "sparse_dense_backward",
+    "sparse_dense_forward",
+    "tanh_backward",
+    "tanh_forward",
+    "top_k",
+]

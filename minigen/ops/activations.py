@@ -1,0 +1,57 @@
+"""Element-wise activations, forward and backward."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from minigen.ops.checks import want_same_shape
+from minigen.typing import Array
+
+
+def tanh_forward(x: Array) -> tuple[Array, Array]:
+    """y = tanh(x), of any shape; the cache is y.   [eq:tanh]"""
+    y = np.tanh(x)
+    return y, y
+
+
+def tanh_backward(d_y: Array, cache: Array) -> Array:
+    """d_x = d_y (1 - y^2).   [eq:tanh-backward]"""
+    want_same_shape(y=cache, d_y=d_y)
+    return d_y * (1 - cache * cache)
+
+
+def relu_forward(x: Array) -> tuple[Array, Array]:
+    """y = max(x, 0), of any shape; the cache is x.   [eq:relu]"""
+    return np.maximum(x, 0), x
+
+
+def relu_backward(d_y: Array, cache: Array) -> Array:
+    """d_x = d_y where x > 0, else 0.   [eq:relu-backward]
+
+    The mask asks the input: y >= 0 would be true everywhere.
+    """
+    want_same_shape(x=cache, d_y=d_y)
+    return d_y * (cache > 0)
+
+
+def sigmoid(x: Array) -> Array:
+    """1 / (1 + exp(-x)) without overflow: exp sees only -|x|.   [eq:sigmoid]"""
+    small = np.exp(-np.abs(x))
+    return np.where(x >= 0, 1, small) / (1 + small)
+
+
+def sigmoid_forward(x: Array) -> tuple[Array, Array]:
+    """y = sigmoid(x), of any shape; the cache is y."""
+    y = sigmoid(x)
+    return y, y
+
+
+def sigmoid_backward(d_y: Array, cache: Array) -> Array:
+    """d_x = d_y y (1 - y).   [eq:sigmoid-backward]"""
+    want_same_shape(y=cache, d_y=d_y)
+    return d_y * cache * (1 - cache)
+
+
+def softplus(x: Array) -> Array:
+    """log(1 + exp(x)) without overflow.   [eq:softplus]"""
+    return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))

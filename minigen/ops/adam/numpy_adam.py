@@ -1,0 +1,79 @@
+"""Adam, NumPy reference: one walk over the weights, in blocks that fit the cache of a core."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from minigen.ops.checks import want_same_shape
+from minigen.typing import Array
+
+_BLOCK = 16_384  # entries a block: w, d_w, m, v and two scratch rows stay in 400 kB of float32
+FLUSH_BELOW = 1e-30  # smaller moments are 0: decaying into denormals, they would slow every step
+FLUSH_EVERY = 64  # steps; 0.9**64 keeps a moment of 1e-30 far from the denormals below 1e-38
+
+
+@dataclass
+class AdamState:
+    """First moment m and second moment v, of the shape of the weights, and the number of steps t."""
+
+    m: Array
+    v: Array
+    t: int = 0
+
+    @classmethod
+    def zeros_like(cls, w: Array) -> AdamState:
+        """The state before the first step."""
+        return cls(np.zeros_like(w), np.zeros_like(w))
+
+
+def adam_step(
+    w: Array,
+    d_w: Array,
+    state: AdamState,
+    lr: float = 1e-3,
+    beta1: float = 0.9,
+    beta2: float = 0.999,
+    eps: float = 1e-8,
+) -> None:
+    """Move w against d_w, in place: w -= lr m_hat / (sqrt(v_hat) + eps).   [eq:adam]
+
+    w, d_w and both moments of one shape, C-contiguous.  Updates `state`.
+    Raises ValueError where the shapes differ.  Kingma & Ba 2015, algorithm 1.
+    """
+    want_same_shape(w=w, d_w=d_w, m=state.m, v=state.v)
+    state.t += 1
+    # m_hat = m / (1 - beta1^t) and v_hat = v / (1 - beta2^t), their scales moved into two scalars.
+    rate = lr / (1 - beta1**state.t)
+    root = 1 / np.sqrt(1 - beta2**state.t)
+    flush = state.t % FLUSH_EVERY == 0
+    for name, array in (("w", w), ("m", state.m), ("v", state.v)):
+        if not array.flags.c_contiguous:
+            raise ValueError(f"{name}: want a C-contiguous array, since the step is in place")
+    flat_w, flat_m, flat_v = w.reshape(-1), state.m.reshape(-1), state.v.reshape(-1)
+    flat_d_w = np.ascontiguousarray(d_w).reshape(-1)
+    scratch = np.empty((2, min(_BLOCK, w.size)), dtype=w.dtype)
+    for start in range(0, w.size, _BLOCK):
+        part = slice(start, start + _BLOCK)
+        move, root_v = scratch[:, : flat_w[part].size]
+        _moments(flat_d_w[part], flat_m[part], flat_v[part], move, beta1, beta2, flush)
+        np.sqrt(flat_v[part], out=root_v)
+        root_v *= root
+        root_v += eps
+        np.multiply(flat_m[part], rate, out=move)
+        move /= root_v
+        flat_w[part] -= move  # w -= rate m / (root sqrt(v) + eps)
+
+
+def _moments(d_w: Array, m: Array, v: Array, scratch: Array, beta1: float, beta2: float, flush: bool) -> None:
+    np.multiply(d_w, 1 - beta1, out=scratch)
+    m *= beta1
+    m += scratch  # m = beta1 m + (1 - beta1) d_w
+    np.multiply(d_w, d_w, out=scratch)
+    scratch *= 1 - beta2
+    v *= beta2
+    v += scratch  # v = beta2 v + (1 - beta2) d_w^2
+    if flush:
+        m[np.abs(m) < FLUSH_BELOW] = 0
+        v[v < FLUSH_BELOW] = 0

@@ -1,0 +1,25 @@
+"""Shape checks of the public operations; the private kernels trust them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from minigen.typing import CSR
+
+
+def want_shape(name: str, array: np.ndarray | CSR, shape: tuple[int | None, ...]) -> None:
+    """Raise ValueError unless `array` has `shape`; None stands for any size."""
+    got = array.shape
+    if len(got) != len(shape) or any(w is not None and w != g for w, g in zip(shape, got)):
+        wanted = ", ".join("any" if size is None else str(size) for size in shape)
+        raise ValueError(f"{name}: want shape ({wanted}), got {tuple(got)}")
+
+
+def want_same_shape(**arrays: np.ndarray | CSR) -> None:
+    """Raise ValueError unless all the named arrays have one shape."""
+    (first, model), *rest = arrays.items()
+    for name, array in rest:
+        if array.shape != model.shape:
+            raise ValueError(
+                f"{name}: want the shape of {first}, {tuple(model.shape)}, got {tuple(array.shape)}"
+            )

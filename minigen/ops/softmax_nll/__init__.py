@@ -1,0 +1,1 @@
+"""The multinomial log-likelihood over all items."""

@@ -1,0 +1,24 @@
+"""CSR rows as the operations see them: values, and a pattern that they keep."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from minigen.typing import CSR, Array
+
+
+def with_data(x: CSR, data: Array) -> CSR:
+    """A CSR matrix of the pattern of x (shared, not copied) that holds `data` (nnz,)."""
+    return type(x)((data, x.indices, x.indptr), shape=x.shape, copy=False)
+
+
+def row_of_each(x: CSR) -> NDArray[np.intp]:
+    """The row of each non-zero of x, (nnz,)."""
+    return np.repeat(np.arange(x.shape[0]), np.diff(x.indptr))
+
+
+def row_sums(values: Array, x: CSR) -> Array:
+    """Sums of `values` (nnz,) by the rows of x, (B,); zero for an empty row."""
+    # bincount adds in float64, in order: the sum of a long history does not depend on its batch.
+    return np.bincount(row_of_each(x), weights=values, minlength=x.shape[0]).astype(values.dtype)

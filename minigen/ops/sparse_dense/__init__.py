@@ -1,0 +1,1 @@
+"""The dense layer on sparse rows."""

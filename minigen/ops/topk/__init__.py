@@ -1,0 +1,1 @@
+"""The best k items of each row."""

@@ -1,0 +1,101 @@
+"""Optimisers over a model's named arrays: plain SGD with momentum, and Adam."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+
+from minigen import ops
+from minigen.typing import Params
+
+
+class Optimizer(Protocol):
+    """Moves parameters against their gradients, in place, and can be saved and restored."""
+
+    lr: float
+
+    def step(self, params: Params, grads: Params) -> None:
+        """Move every array of `params` against the gradient of the same name."""
+
+    def arrays(self) -> Params:
+        """What the optimiser remembers, by name."""
+
+    def restore(self, arrays: Params) -> None:
+        """Go on from `arrays()` of an earlier run."""
+
+
+class SGD:
+    """Stochastic gradient descent: u = momentum u + d_w;  w -= lr u.   [eq:sgd]
+
+    Raises ValueError unless lr > 0 and 0 <= momentum < 1.  Sutskever et al. 2013, section 2.
+    """
+
+    def __init__(self, lr: float, momentum: float = 0.0) -> None:
+        if not (lr > 0 and 0 <= momentum < 1):
+            raise ValueError(f"want lr > 0 and 0 <= momentum < 1, got {lr} and {momentum}")
+        self.lr, self.momentum = lr, momentum
+        self._velocity: Params = {}
+
+    def step(self, params: Params, grads: Params) -> None:
+        """Move every array of `params` in place; gradients are left as they are."""
+        for name, w in params.items():
+            move = grads[name]
+            if self.momentum:
+                velocity = self._velocity.setdefault(name, np.zeros_like(w))
+                velocity *= self.momentum
+                velocity += move
+                move = velocity
+            w -= self.lr * move
+
+    def arrays(self) -> Params:
+        """The velocities, by parameter."""
+        return {f"velocity.{name}": u for name, u in self._velocity.items()}
+
+    def restore(self, arrays: Params) -> None:
+        """Go on from `arrays()` of an earlier run."""
+        self._velocity = {name.removeprefix("velocity."): u for name, u in arrays.items()}
+
+
+class Adam:
+    """Adam over named arrays, see `minigen.ops.adam_step`.
+
+    Raises ValueError unless lr > 0.
+    """
+
+    def __init__(self, lr: float = 1e-3, beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8) -> None:
+        if not lr > 0:
+            raise ValueError(f"lr: want a number above 0, got {lr}")
+        self.lr, self.beta1, self.beta2, self.eps = lr, beta1, beta2, eps
+        self._states: dict[str, ops.AdamState] = {}
+
+    def step(self, params: Params, grads: Params) -> None:
+        """Move every array of `params` in place; gradients are left as they are."""
+        for name, w in params.items():
+            state = self._states.setdefault(name, ops.AdamState.zeros_like(w))
+            ops.adam_step(w, grads[name], state, self.lr, self.beta1, self.beta2, self.eps)
+
+    def arrays(self) -> Params:
+        """Both moments and the number of steps, by parameter."""
+        arrays: Params = {}
+        for name, state in self._states.items():
+            arrays |= {f"m.{name}": state.m, f"v.{name}": state.v}
+            arrays[f"t.{name}"] = np.array([state.t], dtype=np.float64)
+        return arrays
+
+    def restore(self, arrays: Params) -> None:
+        """Go on from `arrays()` of an earlier run."""
+        names = [key.removeprefix("m.") for key in arrays if key.startswith("m.")]
+        self._states = {
+            name: ops.AdamState(arrays[f"m.{name}"], arrays[f"v.{name}"], int(arrays[f"t.{name}"][0]))
+            for name in names
+        }
+
+
+def make_optimizer(name: str, lr: float, momentum: float = 0.0) -> Optimizer:
+    """The optimiser called `name`, "sgd" or "adam".  Raises ValueError for another name."""
+    if name == "sgd":
+        return SGD(lr, momentum)
+    if name == "adam":
+        return Adam(lr)
+    raise ValueError(f"optimizer: want sgd or adam, got {name}")

@@ -1,0 +1,67 @@
+"""Where a figure came from: seed, machine, threads, libraries, command, data, time and memory."""
+
+from __future__ import annotations
+
+import platform
+import shlex
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from minigen import __version__
+
+
+class Clock:
+    """Started with the work, asked at its end."""
+
+    def __init__(self) -> None:
+        self._start = time.perf_counter()
+
+    def provenance(self, seed: int | None = None, data_hash: str | None = None) -> dict[str, Any]:
+        """The record of one run: `seconds` of wall time since the start, `peak_memory_mb` of the process."""
+        import numpy as np
+        import scipy
+        from threadpoolctl import threadpool_info
+
+        pools = [p for p in threadpool_info() if p.get("user_api") == "blas"]
+        return {
+            "seed": seed,
+            "command": " ".join(["minigen", *map(shlex.quote, sys.argv[1:])]),
+            "data_hash": data_hash,
+            "seconds": round(time.perf_counter() - self._start, 2),
+            "peak_memory_mb": peak_memory_mb(),
+            "machine": f"{_processor()}, {_cores()} cores, {platform.system()} {platform.machine()}",
+            "threads": max((p["num_threads"] for p in pools), default=None),
+            "blas": sorted(
+                {f"{p['internal_api']} {p.get('version')} {p.get('architecture', '')}" for p in pools}
+            ),
+            "python": platform.python_version(),
+            "numpy": np.__version__,
+            "scipy": scipy.__version__,
+            "minigen": __version__,
+        }
+
+
+def peak_memory_mb() -> float | None:
+    """Largest resident size of this process so far, in MB; None where the system does not say."""
+    try:
+        import resource
+    except ImportError:
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak / (2**20 if sys.platform == "darwin" else 2**10), 1)
+
+
+def _cores() -> int:
+    import os
+
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _processor() -> str:
+    try:
+        with Path("/proc/cpuinfo").open(encoding="utf-8") as lines:
+            return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or "unknown processor"

@@ -1,0 +1,204 @@
+"""The training loop: epochs of shuffled mini-batches, validation, early stopping, checkpoints.
+
+Everything random is drawn from (seed, epoch, step), never from one running generator, and the state is
+complete: a run killed at any moment and resumed ends in the same bytes as a run never interrupted.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from minigen.errors import InputError
+from minigen.optimizers import Optimizer
+from minigen.training import checkpoint
+from minigen.training.interrupt import DelayedInterrupt
+from minigen.typing import Params
+
+
+_ADVICE = "training stopped, the last checkpoint is kept; a smaller learning rate often helps"
+
+
+class Trainable(Protocol):
+    """A model that the loop can train: its arrays, their optimisers, and one step."""
+
+    params: Params
+    optimizers: dict[str, Optimizer]
+
+    def train_step(self, rows: Any, rng: np.random.Generator, step: int) -> dict[str, float]:
+        """Learn from one batch and return what to log, "loss" among it."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How long and how to train.
+
+    `patience` epochs without a better validation score end the run (0: never); `checkpoint_seconds` between
+    two checkpoints (0: after every step).
+    """
+
+    epochs: int
+    batch: int
+    seed: int = 0
+    patience: int = 0
+    checkpoint_seconds: float = 60.0
+
+
+@dataclass
+class State:
+    """Where the run stands. All of it is in every checkpoint."""
+
+    step: int = 0
+    epoch: int = 0
+    position: int = 0  # batches of this epoch that are done
+    sums: dict[str, float] = field(default_factory=dict)  # of the logged numbers, over this epoch
+    history: list[dict[str, float]] = field(default_factory=list)  # one row an epoch
+    best_score: float | None = None
+    best_epoch: int | None = None
+    finished: bool = False
+
+
+class NumericalError(InputError):
+    """The loss stopped being a number; the last good checkpoint is kept."""
+
+
+def train(
+    model: Trainable,
+    data: Any,
+    plan: Plan,
+    *,
+    validate: Callable[[], float] | None = None,
+    run: Path | None = None,
+    resume: bool = False,
+    about: dict[str, Any] | None = None,
+    report: Callable[[State, dict[str, float]], None] | None = None,
+) -> State:
+    """Train `model` on the rows of `data`; leaves the best weights on validation in `model.params`.
+
+    `validate` scores the model as it stands, higher is better.  `run` is the folder of checkpoints, and
+    `about` goes into each (the model's name and settings; a resumed run must have the same).
+    `report` is called after every step with what it logged, and after every epoch with the epoch's row.
+    Raises InputError for an empty set of rows, a run that exists and is not to be resumed, a resume of
+    another run, or a full disk, NumericalError for a loss that is no number, KeyboardInterrupt after Ctrl-C.
+    """
+    n = data.shape[0]
+    if n == 0:
+        raise InputError("there is nothing to train on: no rows")
+    state = State()
+    best: Params = {}
+    if run is not None:
+        state, best = _begin(model, run, resume, about or {})
+    n_batches = math.ceil(n / plan.batch)
+    saved_at, saved_step = time.monotonic(), state.step if state.step else -1
+
+    def save() -> None:
+        nonlocal saved_at, saved_step
+        if run is not None and saved_step != state.step:
+            _save(model, run, state, best, about or {})
+            saved_at, saved_step = time.monotonic(), state.step
+
+    with DelayedInterrupt() as interrupt:
+        while not state.finished:
+            order = np.random.default_rng([plan.seed, 1, state.epoch]).permutation(n)
+            while state.position < n_batches:
+                rows = order[state.position * plan.batch : (state.position + 1) * plan.batch]
+                rng = np.random.default_rng([plan.seed, 2, state.epoch, state.step])
+                logged = model.train_step(data[rows], rng, state.step)
+                state.step += 1
+                state.position += 1
+                _accumulate(state, logged)
+                if report:
+                    report(state, logged)
+                if state.position < n_batches:
+                    if interrupt.requested or time.monotonic() - saved_at >= plan.checkpoint_seconds:
+                        save()
+                    interrupt.raise_if_requested()
+            _end_epoch(model, state, best, plan, n_batches, validate)
+            if report:
+                report(state, state.history[-1])
+            if state.finished:
+                model.params.update(best)
+            if (
+                state.finished
+                or interrupt.requested
+                or time.monotonic() - saved_at >= plan.checkpoint_seconds
+            ):
+                save()
+            if not state.finished:
+                interrupt.raise_if_requested()
+    return state
+
+
+def _accumulate(state: State, logged: dict[str, float]) -> None:
+    for name, value in logged.items():
+        if not math.isfinite(value):
+            raise NumericalError(
+                f"{name} became {value} at step {state.step} (epoch {state.epoch + 1}): {_ADVICE}"
+            )
+        state.sums[name] = state.sums.get(name, 0.0) + value
+
+
+def _end_epoch(
+    model: Trainable,
+    state: State,
+    best: Params,
+    plan: Plan,
+    n_batches: int,
+    validate: Callable[[], float] | None,
+) -> None:
+    row = {"epoch": state.epoch + 1, **{name: total / n_batches for name, total in state.sums.items()}}
+    if validate:
+        score = row["validation"] = validate()
+        if state.best_score is None or score > state.best_score:
+            state.best_score, state.best_epoch = score, state.epoch + 1
+            for name, array in model.params.items():
+                best[name] = array.copy()
+    state.history.append(row)
+    state.epoch, state.position, state.sums = state.epoch + 1, 0, {}
+    waited = state.epoch - (state.best_epoch or state.epoch)
+    state.finished = state.epoch >= plan.epochs or bool(plan.patience and waited >= plan.patience)
+
+
+def _save(model: Trainable, run: Path, state: State, best: Params, about: dict[str, Any]) -> None:
+    """Weights to serve, and beside them, until the run is finished, what a resume needs."""
+    for name, array in model.params.items():  # a loss is that of the weights before its step
+        if not np.isfinite(array).all():
+            raise NumericalError(f"{name} is not finite after step {state.step}: {_ADVICE}")
+    files = {"weights": best or model.params}
+    if not state.finished:
+        files |= {f"optimizer-{name}": o.arrays() for name, o in model.optimizers.items()}
+        if best:
+            files["current"] = model.params
+    checkpoint.save(run, state.step, files, about | asdict(state))
+
+
+def _begin(model: Trainable, run: Path, resume: bool, about: dict[str, Any]) -> tuple[State, Params]:
+    """The state to start from: a fresh one, or that of the latest checkpoint of `run`."""
+    exists = (run / "LATEST").exists()
+    if exists and not resume:
+        raise InputError(f"{run} holds a run already: resume it, or choose another folder")
+    if not exists:
+        return State(), {}
+    arrays, saved = checkpoint.load(run)
+    for key, value in about.items():
+        if saved.get(key) != value:
+            raise InputError(f"{run} was made with another {key}: {saved.get(key)!r}, now {value!r}")
+    try:
+        state = State(**{key: saved[key] for key in asdict(State())})
+        current = arrays.get("current", arrays["weights"])
+        if {k: a.shape for k, a in current.items()} != {k: a.shape for k, a in model.params.items()}:
+            raise KeyError("weights of the model's shapes")
+        best = arrays["weights"] if state.best_epoch is not None else {}
+        model.params.update(current)
+        for name, optimizer in model.optimizers.items():
+            if not state.finished:
+                optimizer.restore(arrays[f"optimizer-{name}"])
+    except KeyError as error:
+        raise InputError(f"{run} cannot be resumed: its checkpoint lacks {error}") from None
+    return state, best
