@@ -1,0 +1,127 @@
+"""Measure a model on held-out users, a batch of scores at a time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from scipy.sparse import csr_matrix
+
+from minigen.data.interactions import HeldOut
+from minigen.errors import InputError
+from minigen.evaluation.metrics import (
+    CATALOGUE,
+    PER_USER,
+    Metric,
+    PerUser,
+    find_hits,
+    novelty,
+    parse_metric,
+)
+from minigen.ops.topk.numpy_topk import top_k
+from minigen.typing import Array
+
+
+class Scorer(Protocol):
+    """Whatever scores every item (B, M) for histories, CSR (B, M); higher is better."""
+
+    def score(self, histories: csr_matrix, /) -> Array:
+        """A score (B, M) for every item."""
+        ...
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What was measured: values (N,) of each metric of `users`, and the figures of the catalogue as a whole."""
+
+    users: list[str]
+    per_user: dict[str, PerUser]
+    catalogue: dict[str, float]
+
+    def mean(self, name: str) -> float:
+        """The mean over users; for coverage and Gini the figure itself."""
+        return self.catalogue[name] if name in self.catalogue else float(self.per_user[name].mean())
+
+    def se(self, name: str) -> float:
+        """Standard error of the mean over users, std / sqrt(N); NaN for one user, coverage and Gini."""
+        values = self.per_user.get(name, np.empty(0))
+        return float(values.std(ddof=1)) / math.sqrt(values.size) if values.size > 1 else math.nan
+
+    def row(self, model: str, family: str, settings: dict[str, Any], **more: Any) -> dict[str, Any]:
+        """The row of a result file; "se" holds the standard errors that exist."""
+        names = [*self.per_user, *self.catalogue]
+        se = {name: value for name in names if not math.isnan(value := self.se(name))}
+        metrics = {name: self.mean(name) for name in names}
+        about = {"model": model, "family": family, "settings": settings, "users": len(self.users)}
+        return about | more | {"metrics": metrics, "se": se}
+
+
+def evaluate(
+    model: Scorer,
+    held: HeldOut,
+    metrics: Iterable[str] = ("recall@20", "recall@50", "ndcg@100"),
+    batch: int = 500,
+    train: csr_matrix | None = None,
+    exclude_seen: bool = True,
+) -> Evaluation:
+    """Rank all items for each held-out user and compare with the user's targets.
+
+    Items of the fold-in are left out of the lists unless `exclude_seen` is False; users without a target
+    are left out of the figures.  `train` (U, M) gives novelty the popularity of items.
+    Raises InputError for an unknown metric, k above M, novelty without `train`, scores that are NaN or of
+    another shape, or where no user has a target.
+    """
+    wanted = [parse_metric(text) for text in metrics]
+    n_items = held.target.shape[1]
+    _check(wanted, n_items, batch, train)
+    alive = np.flatnonzero(np.diff(held.target.indptr))
+    if not alive.size:
+        raise InputError("no held-out user has anything to be found")
+    popularity = None if train is None else np.bincount(train.indices, minlength=n_items)
+    parts: dict[Metric, list[PerUser]] = {m: [] for m in wanted if m.name not in CATALOGUE}
+    counts = {m: np.zeros(n_items, dtype=np.int64) for m in wanted if m.name in CATALOGUE}
+    depth = max(m.k for m in wanted)
+    for start in range(0, alive.size, batch):
+        rows = alive[start : start + batch]
+        ranked = _rank(model, held.fold_in[rows], depth, exclude_seen)
+        hits, n_target = find_hits(ranked, held.target[rows])
+        for m, values in parts.items():
+            if m.name in PER_USER:
+                values.append(PER_USER[m.name](hits[:, : m.k], n_target))
+            elif train is not None and popularity is not None:
+                values.append(novelty(ranked[:, : m.k], popularity, train.shape[0]))
+        for m, count in counts.items():
+            shown = ranked[:, : m.k]
+            count += np.bincount(shown[shown >= 0], minlength=n_items)
+    return Evaluation(
+        [held.users[row] for row in alive],
+        {str(m): np.concatenate(values) for m, values in parts.items()},
+        {str(m): CATALOGUE[m.name](count) for m, count in counts.items()},
+    )
+
+
+def _check(wanted: list[Metric], n_items: int, batch: int, train: csr_matrix | None) -> None:
+    if not wanted:
+        raise InputError("no metric is asked for")
+    if batch < 1:
+        raise InputError(f"batch: want at least 1, got {batch}")
+    for m in wanted:
+        if m.k > n_items:
+            raise InputError(f"{m}: the catalogue has {n_items} items")
+        if m.name == "novelty" and train is None:
+            raise InputError(f"{m} needs the training matrix, to know how popular items are")
+    if train is not None and train.shape[1] != n_items:
+        raise InputError(f"train has {train.shape[1]} items, the held-out users have {n_items}")
+
+
+def _rank(model: Scorer, fold_in: csr_matrix, depth: int, exclude_seen: bool) -> np.ndarray:
+    scores = model.score(fold_in)
+    if scores.shape != fold_in.shape:
+        raise InputError(f"the model gives scores of shape {scores.shape}, want {fold_in.shape}")
+    try:
+        return top_k(scores, depth, fold_in if exclude_seen else None)[0]
+    except ValueError as error:
+        raise InputError(f"the model's scores cannot be ranked: {error}") from None

@@ -1,0 +1,175 @@
+"""One batch through the variational autoencoder of sparse rows, forward and backward, every gradient by hand.
+
+x -> normalise -> drop out -> encoder -> mu, log_var -> z -> decoder -> logits -> likelihood
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from minigen import initializers, losses, ops
+from minigen.ops.dropout import Mask
+from minigen.ops.sparse import with_data
+from minigen.typing import CSR, Array, Params
+
+ACTIVATIONS: dict[str, tuple[Callable, Callable]] = {
+    "tanh": (ops.tanh_forward, ops.tanh_backward),
+    "relu": (ops.relu_forward, ops.relu_backward),
+}
+LIKELIHOODS = ("multinomial", "bernoulli")
+
+
+class Form(NamedTuple):
+    """What kind of autoencoder: the choices that change the graph, not its sizes."""
+
+    activation: str = "tanh"
+    likelihood: str = "multinomial"
+    normalise: bool = True
+    keep: float = 0.5  # probability that dropout keeps a click
+
+
+class Buffers:
+    """Large arrays used again from step to step: fresh ones cost page faults."""
+
+    def __init__(self) -> None:
+        self._arrays: dict[str, Array] = {}
+
+    def get(self, name: str, shape: tuple[int, int], dtype: np.dtype) -> Array:
+        """An array of at most the size reserved under `name`; its content is undefined."""
+        size = shape[0] * shape[1]
+        flat = self._arrays.get(name)
+        if flat is None or flat.size < size or flat.dtype != dtype:
+            flat = self._arrays[name] = np.empty(size, dtype)
+        return flat[:size].reshape(shape)
+
+
+class Terms(NamedTuple):
+    """The loss and its parts, in nats, mean over the batch: loss = nll + beta kl."""
+
+    loss: float
+    nll: float
+    kl: float
+
+
+class Cache(NamedTuple):
+    """One cache an operation, in the order of the forward pass."""
+
+    normalised: Any
+    dropped: Any
+    encoder: Any
+    encoder_act: Any
+    mu: Any
+    log_var: Any
+    z: Any
+    decoder: Any
+    decoder_act: Any
+    logits: Any
+    nll: Any
+    kl: Any
+
+
+def init_params(n_items: int, hidden: int, latent: int, form: Form, rng: np.random.Generator) -> Params:
+    """Random weights: Xavier for tanh, He before ReLU; biases near 0 (std .001).
+
+    w_in (M, H), w_mu and w_log_var (H, Z), w_dec (Z, H), w_out (H, M), and a bias each.
+    """
+    first = initializers.he_normal if form.activation == "relu" else initializers.xavier_uniform
+    linear = initializers.xavier_uniform
+    params = {
+        "w_in": first(n_items, hidden, rng),
+        "w_mu": linear(hidden, latent, rng),
+        "w_log_var": linear(hidden, latent, rng),
+        "w_dec": first(latent, hidden, rng),
+        "w_out": linear(hidden, n_items, rng),
+    }
+    biases = {
+        name.replace("w_", "b_"): initializers.truncated_normal(w.shape[1], 1e-3, rng)
+        for name, w in params.items()
+    }
+    return params | biases
+
+
+def encode(params: Params, x: CSR, form: Form, mask: Mask | Array | None = None) -> tuple[Array, Array, dict]:
+    """Posterior of each row of x (B, M): mu and log_var (B, Z), and the caches.   [eq:encoder]
+
+    `mask` (nnz,) drops clicks; None keeps them all, as serving does.
+    """
+    activate = ACTIVATIONS[form.activation][0]
+    caches: dict[str, Any] = {"normalised": None, "dropped": None}
+    if form.normalise:
+        x, caches["normalised"] = ops.l2_normalise_forward(x)
+    if mask is not None:
+        data, caches["dropped"] = ops.dropout_forward(x.data, mask, form.keep)
+        x = with_data(x, data)
+    a, caches["encoder"] = ops.sparse_dense_forward(x, params["w_in"], params["b_in"])
+    h, caches["encoder_act"] = activate(a)
+    mu, caches["mu"] = ops.dense_forward(h, params["w_mu"], params["b_mu"])
+    log_var, caches["log_var"] = ops.dense_forward(h, params["w_log_var"], params["b_log_var"])
+    return mu, log_var, caches
+
+
+def decode(params: Params, z: Array, form: Form, out: Array | None = None) -> tuple[Array, dict]:
+    """Logits (B, M) of codes z (B, Z), into `out` where given, and the caches.   [eq:decoder]"""
+    caches: dict[str, Any] = {}
+    a, caches["decoder"] = ops.dense_forward(z, params["w_dec"], params["b_dec"])
+    h, caches["decoder_act"] = ACTIVATIONS[form.activation][0](a)
+    logits, caches["logits"] = ops.dense_forward(h, params["w_out"], params["b_out"], out=out)
+    return logits, caches
+
+
+def forward(
+    params: Params,
+    x: CSR,
+    form: Form,
+    mask: Mask | Array | None,
+    eps: Array,
+    beta: float,
+    buffers: Buffers | None = None,
+) -> tuple[Terms, Cache]:
+    """The negative ELBO with a KL weight: nll(x) + beta KL(q(z|x) || N(0, I)).   [eq:beta-elbo]
+
+    x CSR (B, M), mask (nnz,) or None, eps (B, Z)  ->  nats, mean over B.  Liang et al. 2018, eq. 4 and 5.
+    """
+    mu, log_var, caches = encode(params, x, form, mask)
+    z, caches["z"] = ops.reparameterise_forward(mu, log_var, eps)
+    out = None if buffers is None else buffers.get("logits", x.shape, z.dtype)
+    logits, decoder_caches = decode(params, z, form, out)
+    if form.likelihood == "multinomial":
+        # The logits are needed no more: their gradient takes their place.
+        nll, caches["nll"] = ops.softmax_nll_forward(logits, x, out=logits)
+    else:
+        nll, caches["nll"] = losses.bernoulli_nll_forward(logits, x)
+    kl, caches["kl"] = ops.gaussian_kl_forward(mu, log_var)
+    return Terms(nll + beta * kl, nll, kl), Cache(**caches, **decoder_caches)
+
+
+def backward(cache: Cache, form: Form, beta: float, buffers: Buffers | None = None) -> Params:
+    """Gradients of `forward`'s loss in every parameter, by name.   [eq:beta-elbo-backward]"""
+    activate_backward = ACTIVATIONS[form.activation][1]
+    if form.likelihood == "multinomial":
+        d_logits = ops.softmax_nll_backward(1.0, cache.nll)
+    else:
+        d_logits = losses.bernoulli_nll_backward(1.0, cache.nll)
+    grads: Params = {}
+
+    w_out = cache.logits.w
+    out = None if buffers is None else buffers.get("d_w_out", w_out.shape, w_out.dtype)
+    d_h, grads["w_out"], grads["b_out"] = ops.dense_backward(d_logits, cache.logits, out=out)
+    d_a = activate_backward(d_h, cache.decoder_act)
+    d_z, grads["w_dec"], grads["b_dec"] = ops.dense_backward(d_a, cache.decoder)
+
+    # The code meets the loss twice: through the decoder and through the KL. The two gradients add.
+    d_mu, d_log_var = ops.reparameterise_backward(d_z, cache.z)
+    d_mu_kl, d_log_var_kl = ops.gaussian_kl_backward(beta, cache.kl)
+    d_h_mu, grads["w_mu"], grads["b_mu"] = ops.dense_backward(d_mu + d_mu_kl, cache.mu)
+    d_h_var, grads["w_log_var"], grads["b_log_var"] = ops.dense_backward(
+        d_log_var + d_log_var_kl, cache.log_var
+    )
+
+    d_a = activate_backward(d_h_mu + d_h_var, cache.encoder_act)
+    # The clicks themselves are data: nothing below the first layer wants a gradient.
+    _, grads["w_in"], grads["b_in"] = ops.sparse_dense_backward(d_a, cache.encoder, with_d_x=False)
+    return grads

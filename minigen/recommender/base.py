@@ -1,0 +1,90 @@
+"""What every recommender can do: fit, score, recommend, save, load."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from scipy.sparse import csr_matrix
+
+from minigen import ops
+from minigen.errors import InputError
+from minigen.training import checkpoint
+from minigen.typing import Array, Params
+
+
+class Recommender:
+    """A model that scores every item for a history; histories are CSR rows, scores NumPy rows.
+
+    A subclass names itself, takes its settings as keyword arguments, and keeps what it learnt in `params`.
+    """
+
+    id: ClassVar[str]
+    family: ClassVar[str]  # "baseline" or "generative"
+
+    params: Params
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The constructor's arguments, as a record can hold them."""
+        return {name: getattr(self, name) for name in list(inspect.signature(type(self)).parameters)}
+
+    @property
+    def n_items(self) -> int:
+        """The number of items M the model was fitted on; 0 before fit."""
+        raise NotImplementedError
+
+    def fit(self, train: csr_matrix, validation: Any = None) -> Self:
+        """Learn from the rows of `train` (U, M)."""
+        raise NotImplementedError
+
+    def score(self, histories: csr_matrix) -> Array:
+        """A score (B, M) for every item; higher is better, only the order within a row has a meaning."""
+        raise NotImplementedError
+
+    def recommend(
+        self, histories: csr_matrix, k: int = 10, exclude_seen: bool = True
+    ) -> tuple[np.ndarray, Array]:
+        """The k best items of each history, and their scores, each (B, k), best first.
+
+        Histories may be of people never seen in training.  Items of the history are left out unless
+        `exclude_seen` is False; a row with too few items left ends in -1 with score -inf.
+        Raises InputError for k outside 1..M, another catalogue, or an empty history.
+        """
+        if not self.n_items:
+            raise InputError(f"{self.id} has learnt nothing yet: call fit or load first")
+        if histories.shape[1] != self.n_items:
+            raise InputError(f"the histories have {histories.shape[1]} items, the model {self.n_items}")
+        if not 1 <= k <= self.n_items:
+            raise InputError(f"k is {k}: want 1 to {self.n_items}, the size of the catalogue")
+        empty = np.flatnonzero(np.diff(histories.indptr) == 0)
+        if empty.size:
+            raise InputError(f"history {empty[0]} is empty: there is nothing to recommend from")
+        return ops.top_k(self.score(histories), k, histories if exclude_seen else None)
+
+    def save(self, run: str | Path) -> None:
+        """Write the model to the folder `run`; an earlier model there stays until the new one is complete."""
+        state = {"model": self.id, "settings": self.settings, "finished": True}
+        checkpoint.save(Path(run), 0, {"weights": self.params}, state)
+
+    @classmethod
+    def load(cls, run: str | Path) -> Self:
+        """Read the model that `save` or a training run left in the folder `run`.
+
+        Raises InputError where the folder holds no complete model, or that of another class.
+        """
+        arrays, state = checkpoint.load(Path(run))
+        if state.get("model") != cls.id:
+            raise InputError(f"{run} holds the model {state.get('model')!r}, not {cls.id!r}")
+        try:
+            model = cls(**state["settings"])
+            model.restore(arrays["weights"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(f"{run} holds no complete {cls.id} model: {error}") from None
+        return model
+
+    def restore(self, arrays: Params) -> None:
+        """Take over learnt arrays; raises ValueError where they do not belong to this model."""
+        self.params = arrays

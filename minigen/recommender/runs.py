@@ -1,0 +1,113 @@
+"""The data of a run folder: what its model was trained and is to be measured on, beside the checkpoints."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.sparse import csr_matrix
+
+from minigen.data.interactions import HeldOut, Split
+from minigen.errors import InputError
+from minigen.training.checkpoint import read_arrays, read_json, write_text, writing
+from minigen.typing import Params
+
+FORMAT = "minigen run data"
+
+
+def write_split(run: Path, split: Split) -> None:
+    """Write `split` into the folder `run`: `data.safetensors` and, last, `ids.json`.
+
+    Raises InputError where the disk is full or read-only.
+    """
+    from safetensors.numpy import save
+
+    parts = {"train": split.train}
+    users = {"train": split.train_users}
+    for name, held in (("validation", split.validation), ("test", split.test)):
+        if held is not None:
+            parts |= {f"{name}.fold_in": held.fold_in, f"{name}.target": held.target}
+            users[name] = held.users
+    arrays: dict[str, Any] = {}
+    for name, matrix in parts.items():
+        for field, kind in (("indptr", np.int64), ("indices", np.int32), ("data", np.float32)):
+            arrays[f"{name}.{field}"] = getattr(matrix, field).astype(kind)
+    with writing(run / "data.safetensors") as beside:
+        beside.write_bytes(save(arrays))
+    ids = {
+        "format": FORMAT,
+        "name": split.name,
+        "hash": split.hash,
+        "items": split.items,
+        "item_names": split.item_names,
+        "users": users,
+    }
+    write_text(run / "ids.json", json.dumps(ids, ensure_ascii=False))
+
+
+def read_split(run: Path) -> Split:
+    """Read what `write_split` wrote.  Raises InputError where it is missing, damaged or foreign."""
+    ids = read_json(run / "ids.json")
+    if not isinstance(ids, dict) or ids.get("format") != FORMAT:
+        raise InputError(f"{run}/ids.json does not belong to a minigen run")
+    arrays = read_arrays(run / "data.safetensors")
+    try:
+        n_items, users = len(ids["items"]), ids["users"]
+
+        def held_out(name: str) -> HeldOut:
+            fold_in, target = (
+                _matrix(arrays, f"{name}.{part}", len(users[name]), n_items) for part in ("fold_in", "target")
+            )
+            return HeldOut(fold_in, target, users[name])
+
+        split = Split(
+            ids["name"],
+            _matrix(arrays, "train", len(users["train"]), n_items),
+            users["train"],
+            ids["items"],
+            held_out("validation") if "validation" in users else None,
+            held_out("test"),
+            ids["item_names"],
+        )
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise InputError(f"the data in {run} is damaged: {error}") from None
+    if split.hash != ids["hash"]:
+        raise InputError(f"the data in {run} is damaged: its hash does not fit its content")
+    return split
+
+
+def known_histories(split: Split) -> dict[str, tuple[csr_matrix, int]]:
+    """For every user of the split: the matrix and the row that hold the whole history the run knows."""
+    known = {user: (split.train, row) for row, user in enumerate(split.train_users)}
+    for held in (split.validation, split.test):
+        if held is not None:
+            whole = held.fold_in if held is split.test else (held.fold_in + held.target).tocsr()
+            known |= {user: (whole, row) for row, user in enumerate(held.users)}
+    return known
+
+
+def merged_training(split: Split) -> Split:
+    """The split with the validation clicks back in training, for a last fit after every choice is made.
+
+    Raises InputError where validation users are not training users: held-out people stay held out.
+    """
+    held = split.validation
+    if held is None:
+        return split
+    row = {user: n for n, user in enumerate(split.train_users)}
+    if not all(user in row for user in held.users):
+        raise InputError("validation users are not in training here: there is nothing to put back")
+    rows = np.array([row[user] for user in held.users])
+    clicks = held.target.tocoo()
+    back = csr_matrix((clicks.data, (rows[clicks.row], clicks.col)), shape=split.train.shape)
+    return replace(split, train=(split.train + back).tocsr(), validation=None)
+
+
+def _matrix(arrays: Params, name: str, n_rows: int, n_columns: int) -> csr_matrix:
+    data, indices, indptr = (arrays[f"{name}.{field}"] for field in ("data", "indices", "indptr"))
+    matrix = csr_matrix((data, indices, indptr), shape=(n_rows, n_columns))
+    matrix.check_format(full_check=True)
+    return matrix

@@ -1,0 +1,30 @@
+"""The seed of the example: the plainest variational autoencoder that recommends."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from minigen.recommender.trained import AutoencoderRecommender, Settings
+
+
+class SeedVAE(AutoencoderRecommender):
+    """One hidden ReLU layer on each side, bits as data, noise through the code, plain SGD.
+
+    What Mult-VAE changes one by one: the likelihood, dropout, the weight of the KL term, the optimiser.
+    Takes the fields of `Settings` as keyword arguments.
+    """
+
+    id: ClassVar[str] = "seed-vae"
+    defaults: ClassVar[Settings] = Settings(
+        hidden=200,
+        latent=50,
+        activation="relu",
+        likelihood="bernoulli",
+        normalise=False,
+        dropout=0.0,
+        beta=1.0,
+        anneal_epochs=0,
+        optimizer="sgd",
+        lr=0.01,
+        batch=100,
+    )

@@ -1,0 +1,176 @@
+"""Recommenders trained step by step: the autoencoder of sparse rows as a model with settings."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from scipy.sparse import csr_matrix
+
+from minigen import ops
+from minigen.data.interactions import HeldOut
+from minigen.errors import InputError
+from minigen.evaluation.evaluate import evaluate
+from minigen.optimizers import Optimizer, make_optimizer
+from minigen.recommender import autoencoder
+from minigen.recommender.autoencoder import Buffers, Form
+from minigen.recommender.base import Recommender
+from minigen.schedules import linear_warmup
+from minigen.training.loop import Plan, State, train
+from minigen.typing import Array, Params
+
+VALIDATION_K = 100  # model choice is by NDCG at this depth, or at the whole catalogue where it is smaller
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Sizes, graph, objective and optimiser of an autoencoder of sparse rows."""
+
+    hidden: int = 600
+    latent: int = 200
+    activation: str = "tanh"
+    likelihood: str = "multinomial"
+    normalise: bool = True
+    dropout: float = 0.5  # probability that a click is dropped
+    beta: float = 0.2  # cap of the KL weight
+    anneal_epochs: float = 20  # epochs until the KL weight reaches its cap
+    optimizer: str = "adam"
+    lr: float = 1e-3
+    momentum: float = 0.0
+    batch: int = 500
+    epochs: int = 100
+    patience: int = 10  # epochs without a better validation score; 0: never stop early
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("hidden", "latent", "batch", "epochs"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name}: want at least 1, got {getattr(self, name)}")
+        for name in ("beta", "anneal_epochs", "patience", "seed"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise InputError(f"{name}: want a number of at least 0, got {getattr(self, name)}")
+        if not 0 <= self.dropout < 1:
+            raise InputError(f"dropout: want at least 0 and below 1, got {self.dropout}")
+        if self.activation not in autoencoder.ACTIVATIONS:
+            raise InputError(
+                f"activation: want {' or '.join(autoencoder.ACTIVATIONS)}, got {self.activation}"
+            )
+        if self.likelihood not in autoencoder.LIKELIHOODS:
+            raise InputError(
+                f"likelihood: want {' or '.join(autoencoder.LIKELIHOODS)}, got {self.likelihood}"
+            )
+        try:
+            make_optimizer(self.optimizer, self.lr, self.momentum)
+        except ValueError as error:
+            raise InputError(str(error)) from None
+
+    @property
+    def form(self) -> Form:
+        """The choices that change the graph."""
+        return Form(self.activation, self.likelihood, self.normalise, keep=1 - self.dropout)
+
+
+class AutoencoderRecommender(Recommender):
+    """A variational autoencoder of sparse rows as a recommender; a subclass gives the defaults.
+
+    Keyword arguments are the fields of `Settings`; raises InputError for another name or a bad value.
+    """
+
+    family: ClassVar[str] = "generative"
+    defaults: ClassVar[Settings]
+
+    def __init__(self, **settings: Any) -> None:
+        known = asdict(self.defaults)
+        if unknown := set(settings) - set(known):
+            raise InputError(f"{self.id} has no setting {min(unknown)!r}; it has {', '.join(known)}")
+        self.config = replace(self.defaults, **settings)
+        self.params: Params = {}
+        self.optimizers: dict[str, Optimizer] = {}
+        self.state = State()
+        self._steps_per_epoch = 1
+        self._buffers = Buffers()
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """All settings, by name."""
+        return asdict(self.config)
+
+    @property
+    def n_items(self) -> int:
+        """The number of items M; 0 before fit."""
+        return self.params["w_in"].shape[0] if self.params else 0
+
+    def fit(
+        self,
+        train_rows: csr_matrix,
+        validation: HeldOut | None = None,
+        *,
+        run: str | Path | None = None,
+        resume: bool = False,
+        checkpoint_seconds: float = 60.0,
+        report: Callable[[State, dict[str, float]], None] | None = None,
+    ) -> Self:
+        """Train on the rows of `train_rows` (U, M), stopping early on the NDCG@100 of `validation`.
+
+        `run` is a folder for checkpoints, from which `resume` goes on; `report` is called after every step
+        and every epoch.  Rows without a click teach nothing and are left out.
+        """
+        rows = train_rows[np.diff(train_rows.indptr) > 0].astype(np.float32)
+        config = self.config
+        plan = Plan(config.epochs, config.batch, config.seed, config.patience, checkpoint_seconds)
+        self.start(rows)
+        self.state = train(
+            self,
+            rows,
+            plan,
+            validate=None if validation is None else lambda: self._validate(validation),
+            run=None if run is None else Path(run),
+            resume=resume,
+            about={"model": self.id, "settings": self.settings},
+            report=report,
+        )
+        self._buffers = Buffers()
+        return self
+
+    def start(self, rows: csr_matrix) -> None:
+        """Draw the weights that training on `rows` (U, M) begins with."""
+        config = self.config
+        rng = np.random.default_rng([config.seed, 0])
+        self._steps_per_epoch = math.ceil(rows.shape[0] / config.batch)
+        self.params = autoencoder.init_params(rows.shape[1], config.hidden, config.latent, config.form, rng)
+        self.optimizers = {"all": make_optimizer(config.optimizer, config.lr, config.momentum)}
+
+    def train_step(self, rows: csr_matrix, rng: np.random.Generator, step: int) -> dict[str, float]:
+        """One forward, backward and optimiser step on a batch of rows."""
+        form = self.config.form
+        mask = ops.dropout_mask(rows.nnz, form.keep, rng) if form.keep < 1 else None
+        eps = rng.standard_normal((rows.shape[0], self.config.latent), dtype=np.float32)
+        beta = linear_warmup(step, round(self.config.anneal_epochs * self._steps_per_epoch), self.config.beta)
+        terms, cache = autoencoder.forward(self.params, rows, form, mask, eps, beta, self._buffers)
+        grads = autoencoder.backward(cache, form, beta, self._buffers)
+        self.optimizers["all"].step(self.params, grads)
+        return {"loss": terms.loss, "nll": terms.nll, "kl": terms.kl, "beta": beta}
+
+    def score(self, histories: csr_matrix) -> Array:
+        """Logits (B, M) of the decoder at the posterior mean of each history."""
+        mu, _, _ = autoencoder.encode(self.params, histories.astype(np.float32), self.config.form)
+        return autoencoder.decode(self.params, mu, self.config.form)[0]
+
+    def restore(self, arrays: Params) -> None:
+        """Take over learnt arrays; raises ValueError where names or shapes are not this model's."""
+        n_items = arrays["w_in"].shape[0]
+        rng = np.random.default_rng(0)
+        wanted = autoencoder.init_params(
+            n_items, self.config.hidden, self.config.latent, self.config.form, rng
+        )
+        if {k: a.shape for k, a in wanted.items()} != {k: a.shape for k, a in arrays.items()}:
+            raise ValueError("the arrays have other names or shapes than its settings ask for")
+        super().restore(arrays)
+
+    def _validate(self, held: HeldOut) -> float:
+        metric = f"ndcg@{min(VALIDATION_K, self.n_items)}"
+        return evaluate(self, held, metrics=(metric,)).mean(metric)
