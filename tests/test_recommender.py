@@ -198,3 +198,15 @@ def test_merged_training_puts_validation_clicks_back_and_keeps_people_held_out(s
     strangers = Split("s", split.train, split.train_users, split.items, split.test, split.test)
     with pytest.raises(InputError, match="not in training"):
         merged_training(strangers)
+
+
+@pytest.mark.parametrize("name", list(MODELS))
+def test_repeated_and_zero_entries_of_a_matrix_change_nothing_but_their_sum(name, split):
+    settings = {"epochs": 1, "hidden": 8, "latent": 3} if MODELS[name].family == "generative" else {}
+    whole, half = split.train, split.train.data / 2
+    twice = np.repeat(np.arange(whole.nnz), 2)  # every click stands there as two halves
+    halves = sparse.csr_matrix((half[twice], whole.indices[twice], 2 * whole.indptr), shape=whole.shape)
+    assert not halves.has_canonical_format
+    one, two = (MODELS[name](**settings).fit(x) for x in (whole, halves))
+    for key, array in one.params.items():
+        np.testing.assert_array_equal(array, two.params[key])

@@ -21,6 +21,7 @@ from minigen.evaluation.metrics import (
     novelty,
     parse_metric,
 )
+from minigen.ops.sparse import row_of_each
 from minigen.ops.topk.numpy_topk import top_k
 from minigen.typing import Array
 
@@ -35,7 +36,7 @@ class Scorer(Protocol):
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What was measured: values (N,) of each metric of `users`, and the figures of the catalogue as a whole."""
+    """What was measured: the values (N,) of `users` by metric, and the figures of the whole catalogue."""
 
     users: list[str]
     per_user: dict[str, PerUser]
@@ -77,10 +78,11 @@ def evaluate(
     wanted = [parse_metric(text) for text in metrics]
     n_items = held.target.shape[1]
     _check(wanted, n_items, batch, train)
-    alive = np.flatnonzero(np.diff(held.target.indptr))
+    alive = np.unique(row_of_each(held.target)[held.target.data > 0])
     if not alive.size:
         raise InputError("no held-out user has anything to be found")
-    popularity = None if train is None else np.bincount(train.indices, minlength=n_items)
+    past = csr_matrix((0, n_items)) if train is None else train  # only novelty asks about it
+    popularity = np.bincount(past.indices, minlength=n_items)
     parts: dict[Metric, list[PerUser]] = {m: [] for m in wanted if m.name not in CATALOGUE}
     counts = {m: np.zeros(n_items, dtype=np.int64) for m in wanted if m.name in CATALOGUE}
     depth = max(m.k for m in wanted)
@@ -89,10 +91,10 @@ def evaluate(
         ranked = _rank(model, held.fold_in[rows], depth, exclude_seen)
         hits, n_target = find_hits(ranked, held.target[rows])
         for m, values in parts.items():
-            if m.name in PER_USER:
+            if m.name == "novelty":
+                values.append(novelty(ranked[:, : m.k], popularity, past.shape[0]))
+            else:
                 values.append(PER_USER[m.name](hits[:, : m.k], n_target))
-            elif train is not None and popularity is not None:
-                values.append(novelty(ranked[:, : m.k], popularity, train.shape[0]))
         for m, count in counts.items():
             shown = ranked[:, : m.k]
             count += np.bincount(shown[shown >= 0], minlength=n_items)

@@ -39,7 +39,7 @@ def precision(hits: Hits, n_target: Counts) -> PerUser:
 
 def hit(hits: Hits, n_target: Counts) -> PerUser:
     """1 where the list has any hit, else 0."""
-    return hits.any(axis=1).astype(np.float64)
+    return hits.max(axis=1).astype(np.float64)
 
 
 def mrr(hits: Hits, n_target: Counts) -> PerUser:

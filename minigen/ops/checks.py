@@ -15,6 +15,12 @@ def want_shape(name: str, array: np.ndarray | CSR, shape: tuple[int | None, ...]
         raise ValueError(f"{name}: want shape ({wanted}), got {tuple(got)}")
 
 
+def want_canonical(name: str, x: CSR) -> None:
+    """Raise ValueError where a CSR matrix names a column twice in a row: a gradient would count it once."""
+    if not x.has_canonical_format:
+        raise ValueError(f"{name}: want every column at most once in a row; call sum_duplicates() first")
+
+
 def want_same_shape(**arrays: np.ndarray | CSR) -> None:
     """Raise ValueError unless all the named arrays have one shape."""
     (first, model), *rest = arrays.items()

@@ -15,6 +15,14 @@ from minigen.training import checkpoint
 from minigen.typing import Array, Params
 
 
+def canonical(histories: csr_matrix) -> csr_matrix:
+    """The rows in float32 with every item at most once: repeated entries are summed, zeros dropped."""
+    rows = csr_matrix(histories, dtype=np.float32, copy=True)
+    rows.sum_duplicates()
+    rows.eliminate_zeros()
+    return rows
+
+
 class Recommender:
     """A model that scores every item for a history; histories are CSR rows, scores NumPy rows.
 
@@ -53,6 +61,7 @@ class Recommender:
         `exclude_seen` is False; a row with too few items left ends in -1 with score -inf.
         Raises InputError for k outside 1..M, another catalogue, or an empty history.
         """
+        histories = canonical(histories)
         if not self.n_items:
             raise InputError(f"{self.id} has learnt nothing yet: call fit or load first")
         if histories.shape[1] != self.n_items:

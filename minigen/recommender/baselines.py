@@ -9,7 +9,7 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 from minigen.errors import InputError
-from minigen.recommender.base import Recommender
+from minigen.recommender.base import Recommender, canonical
 from minigen.typing import Array, Params
 
 
@@ -29,6 +29,7 @@ class Popularity(Recommender):
 
     def fit(self, train: csr_matrix, validation: Any = None) -> Self:
         """Count the users of each item of `train` (U, M)."""
+        train = canonical(train)
         self.params = {"count": np.bincount(train.indices, minlength=train.shape[1]).astype(np.float32)}
         return self
 
@@ -65,6 +66,7 @@ class EASE(Recommender):
         """
         from scipy.linalg import lapack
 
+        train = canonical(train)
         n_items = train.shape[1]
         _want_memory(16 * n_items**2, f"EASE on {n_items} items")
         gram = (train.T @ train).astype(np.float64).toarray(order="F")

@@ -18,7 +18,7 @@ from minigen.evaluation.evaluate import evaluate
 from minigen.optimizers import Optimizer, make_optimizer
 from minigen.recommender import autoencoder
 from minigen.recommender.autoencoder import Buffers, Form
-from minigen.recommender.base import Recommender
+from minigen.recommender.base import Recommender, canonical
 from minigen.schedules import linear_warmup
 from minigen.training.loop import Plan, State, train
 from minigen.typing import Array, Params
@@ -119,7 +119,8 @@ class AutoencoderRecommender(Recommender):
         `run` is a folder for checkpoints, from which `resume` goes on; `report` is called after every step
         and every epoch.  Rows without a click teach nothing and are left out.
         """
-        rows = train_rows[np.diff(train_rows.indptr) > 0].astype(np.float32)
+        rows = canonical(train_rows)
+        rows = rows[np.diff(rows.indptr) > 0]
         config = self.config
         plan = Plan(config.epochs, config.batch, config.seed, config.patience, checkpoint_seconds)
         self.start(rows)
@@ -157,7 +158,7 @@ class AutoencoderRecommender(Recommender):
 
     def score(self, histories: csr_matrix) -> Array:
         """Logits (B, M) of the decoder at the posterior mean of each history."""
-        mu, _, _ = autoencoder.encode(self.params, histories.astype(np.float32), self.config.form)
+        mu, _, _ = autoencoder.encode(self.params, canonical(histories), self.config.form)
         return autoencoder.decode(self.params, mu, self.config.form)[0]
 
     def restore(self, arrays: Params) -> None:

@@ -21,7 +21,6 @@ from minigen.training import checkpoint
 from minigen.training.interrupt import DelayedInterrupt
 from minigen.typing import Params
 
-
 _ADVICE = "training stopped, the last checkpoint is kept; a smaller learning rate often helps"
 
 

@@ -43,14 +43,14 @@ def adam_step(
     Raises ValueError where the shapes differ.  Kingma & Ba 2015, algorithm 1.
     """
     want_same_shape(w=w, d_w=d_w, m=state.m, v=state.v)
+    for name, array in (("w", w), ("m", state.m), ("v", state.v)):
+        if not array.flags.c_contiguous:
+            raise ValueError(f"{name}: want a C-contiguous array, since the step is in place")
     state.t += 1
     # m_hat = m / (1 - beta1^t) and v_hat = v / (1 - beta2^t), their scales moved into two scalars.
     rate = lr / (1 - beta1**state.t)
     root = 1 / np.sqrt(1 - beta2**state.t)
     flush = state.t % FLUSH_EVERY == 0
-    for name, array in (("w", w), ("m", state.m), ("v", state.v)):
-        if not array.flags.c_contiguous:
-            raise ValueError(f"{name}: want a C-contiguous array, since the step is in place")
     flat_w, flat_m, flat_v = w.reshape(-1), state.m.reshape(-1), state.v.reshape(-1)
     flat_d_w = np.ascontiguousarray(d_w).reshape(-1)
     scratch = np.empty((2, min(_BLOCK, w.size)), dtype=w.dtype)

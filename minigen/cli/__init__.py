@@ -1,0 +1,85 @@
+"""The command `minigen`: a file a command, and one place where errors become one line."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from minigen.errors import InputError, Interrupted
+
+HINT = "Start with `minigen demo`."
+
+app = typer.Typer(
+    name="minigen",
+    help=f"Deep generative models for recommendation, from scratch. {HINT}",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+def _version(show: bool) -> None:
+    if show:
+        from minigen import __version__
+
+        typer.echo(f"minigen {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: bool = typer.Option(
+        False, "--version", callback=_version, is_eager=True, help="Show the version."
+    ),
+) -> None:
+    """Options of every command."""
+
+
+def _register() -> None:
+    from minigen.cli import data, demo, evaluate, gradcheck, recommend, train
+
+    app.command("demo")(demo.demo)
+    app.command("train")(train.train)
+    app.command("evaluate")(evaluate.evaluate)
+    app.command("recommend")(recommend.recommend)
+    app.command("gradcheck")(gradcheck.gradcheck)
+    app.add_typer(data.app, name="data")
+
+
+def main(args: list[str] | None = None) -> None:
+    """Run a command and exit: 0, 2 with one line for bad input, 130 after Ctrl-C."""
+    _register()
+    try:
+        code = app(args, standalone_mode=False)
+    except InputError as error:
+        _fail(str(error))
+    except Interrupted as stop:
+        _fail(f"interrupted; {stop}", 130)
+    except KeyboardInterrupt:
+        _fail("interrupted", 130)
+    except MemoryError:
+        _fail(
+            "out of memory: try fewer items (a larger --k-core), or a smaller --set hidden=... or batch=..."
+        )
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of a pipe went away: nobody is left to tell
+        sys.exit(0)
+    except OSError as error:
+        _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+    except Exception as error:
+        # The command line's own errors; their class moved between versions, their form did not.
+        if type(error).__name__ == "Abort":
+            _fail("interrupted", 130)
+        if not hasattr(error, "format_message"):
+            raise
+        _fail(error.format_message(), getattr(error, "exit_code", 2))
+    if code == 130:  # newer versions of the command line turn Ctrl-C into this code themselves
+        _fail("interrupted", 130)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _fail(message: str, code: int = 2) -> None:
+    print(f"minigen: {' '.join(message.split())}", file=sys.stderr)
+    sys.exit(code)

@@ -1,0 +1,129 @@
+"""`minigen gradcheck`: hand-written gradients against numeric ones, and the check against planted slips."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+
+def gradcheck(
+    op: Annotated[str | None, typer.Option(help="Check this operation or model only.")] = None,
+    mutants: Annotated[bool, typer.Option("--mutants", help="Plant classic slips; see each caught.")] = False,
+    json: Annotated[Path | None, typer.Option(help="Write the rows to this file.")] = None,
+) -> None:
+    """Check every gradient against five-point differences in float64; exit with 1 where one is wrong."""
+    from minigen.cli.output import write_json
+    from minigen.errors import InputError
+    from minigen.gradcheck.catalogue import catalogue
+
+    known = list(catalogue())
+    if op is not None and op not in known:
+        raise InputError(f"--op {op}: unknown; there are {', '.join(known)}")
+    chosen = known if op is None else [op]
+    settings: dict[str, Any] = {"op": op, "mutants": mutants}
+    if mutants:
+        rows, right = _mutants(chosen)
+    else:
+        rows, settings["other_checks"], right = _gradients(chosen)
+    if json:
+        write_json(json, "gradcheck", settings, rows)
+    if not right:
+        raise typer.Exit(1)
+
+
+def _gradients(chosen: list[str]) -> tuple[list[dict], dict, bool]:
+    from rich.progress import track
+
+    from minigen.cli.output import console
+    from minigen.gradcheck.catalogue import catalogue
+    from minigen.gradcheck.report import gradient_rows, other_checks
+
+    quantities = catalogue()
+    rows: list[dict] = []
+    others: dict[str, dict[str, str]] = {}
+    for name in track(chosen, "Checking gradients", console=console, transient=True):
+        rows += gradient_rows(quantities[name])
+        others[name] = other_checks(quantities[name])
+    if rows:
+        _print_table(
+            "Analytic against five-point differences, at the worst entry of each array",
+            ("name", "parameter", "entry", "analytic", "numeric", "complex step", "rel_error", "verdict"),
+            map(_cells, rows),
+        )
+    results = [(f"{name}: {check}", text) for name, found in others.items() for check, text in found.items()]
+    wrong = [row["message"] for row in rows if not row["ok"]] + [
+        f"{c}: {text}" for c, text in results if text
+    ]
+    for line in wrong:
+        console.print(line, markup=False)
+    if len(chosen) == 1:
+        for check in (check for check, text in results if not text):
+            console.print(f"{check}: passed", markup=False)
+    console.print(
+        f"gradients right: {sum(row['ok'] for row in rows)}/{len(rows)}; "
+        f"contract and meaning: {sum(not text for _, text in results)}/{len(results)}"
+    )
+    return rows, others, not wrong
+
+
+def _cells(row: dict[str, Any]) -> tuple[str, ...]:
+    index, error = row.get("index"), row["rel_error"]
+    return (
+        row["name"],
+        row["parameter"],
+        "" if index is None else ",".join(map(str, index)),
+        *(_number(row.get(key)) for key in ("analytic", "numeric", "complex_step")),
+        "" if error is None else f"{error:.1e}",
+        "right" if row["ok"] else "WRONG",
+    )
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.4f}" if abs(value) >= 0.01 or value == 0 else f"{value:.1e}"
+
+
+def _mutants(chosen: list[str]) -> tuple[list[dict], bool]:
+    from rich.progress import track
+
+    from minigen.cli.output import console
+    from minigen.errors import InputError
+    from minigen.gradcheck.mutants import MUTANTS, run_mutants
+    from minigen.gradcheck.report import mutant_row
+
+    planted = sum(mutant.quantity in chosen for mutant in MUTANTS)
+    if not planted:
+        have = ", ".join(dict.fromkeys(mutant.quantity for mutant in MUTANTS))
+        raise InputError(f"--op {chosen[0]}: no slips to plant; there are some for {have}")
+    verdicts = track(run_mutants(chosen), "Planting slips", planted, console=console, transient=True)
+    rows = [mutant_row(verdict) for verdict in verdicts]
+    _print_table(
+        "Each slip planted, and the checks that scream",
+        ("mutant", "killed", "by, and the message"),
+        (
+            (f"{r['mutant']}\n  {r['what']}", "yes" if r["killed"] else "NO", f"{r['by']}\n  {r['message']}")
+            for r in rows
+        ),
+    )
+    killed = sum(row["killed"] for row in rows)
+    console.print(f"killed/planted: {killed}/{planted}")
+    return rows, killed == planted
+
+
+def _print_table(title: str, columns: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    from minigen.cli.output import console
+
+    # Eight columns must fit a terminal of 80: no rules between them.
+    table = Table(title=title, title_justify="left", box=None, padding=(0, 1, 0, 0))
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*map(Text, row))
+    console.print(table)

@@ -1,0 +1,51 @@
+"""What commands print for people, and write for programs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from minigen import __version__
+
+console = Console(highlight=False)
+
+
+def print_table(title: str, columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
+    """Print a table; cells are shown as they are, whatever markup they may contain."""
+    table = Table(title=Text(title), title_justify="left")
+    for n, column in enumerate(columns):
+        table.add_column(Text(column), justify="left" if n == 0 else "right", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(_cell(value)) for value in row))
+    console.print(table)
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4f}"
+    return "" if value is None else str(value)
+
+
+def write_json(
+    path: Path,
+    command: str,
+    settings: Mapping[str, Any],
+    rows: list[dict[str, Any]],
+    provenance: Mapping[str, Any] | None = None,
+) -> None:
+    """Write what a command found in the form of every `--json` file, whole or not at all.
+
+    Raises InputError where the file cannot be written.
+    """
+    from minigen.training.checkpoint import write_text
+
+    document = {"command": command, "version": __version__, "settings": dict(settings), "rows": rows}
+    if provenance:
+        document["provenance"] = dict(provenance)
+    write_text(path, json.dumps(document, indent=1, ensure_ascii=False) + "\n")

@@ -1,0 +1,114 @@
+"""`minigen train`: events in, a run folder with a trained and measured model out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from minigen.cli import columns, work
+
+if TYPE_CHECKING:
+    from minigen.data.interactions import Split
+    from minigen.recommender import Recommender
+
+
+def train(
+    events: columns.EventsArgument,
+    model: Annotated[str, typer.Option(help="popularity, ease, seed-vae or mult-vae.")] = "mult-vae",
+    out: Annotated[Path, typer.Option(help="Folder of the run.")] = Path("run"),
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="A setting of the model; repeatable."),
+    ] = None,
+    tune: Annotated[
+        str | None, typer.Option(metavar="NAME=V1,V2,...", help="Choose a setting by validation NDCG.")
+    ] = None,
+    refit: Annotated[
+        bool, typer.Option(help="After model choice, train anew with the validation clicks put back.")
+    ] = False,
+    resume: Annotated[bool, typer.Option(help="Go on with the run in OUT after a stop.")] = False,
+    checkpoint_seconds: Annotated[
+        float, typer.Option(help="Time between checkpoints; 0: one after every step.")
+    ] = 60.0,
+    test: work.TestOption = None,
+    split: work.SplitOption = "strong",
+    held_out: work.HeldOutOption = None,
+    k_core: work.KCoreOption = 5,
+    duplicates: work.DuplicatesOption = "once",
+    seed: Annotated[int, typer.Option(help="Seed of the split and of training.")] = 0,
+    json: Annotated[Path | None, typer.Option(help="Write settings and figures to this file.")] = None,
+    user: columns.UserOption = None,
+    item: columns.ItemOption = None,
+    behaviour: columns.BehaviourOption = None,
+    time: columns.TimeOption = None,
+    weight: columns.WeightOption = None,
+    item_name: columns.ItemNameOption = None,
+    format: columns.FormatOption = None,
+    separator: columns.SeparatorOption = None,
+    header: columns.HeaderOption = None,
+    weights: columns.WeightsOption = None,
+    min_weight: columns.MinWeightOption = None,
+) -> None:
+    """Train a recommender on EVENTS (a file, or the name of an embedded set), measure it on held-out data."""
+    from minigen.cli.output import console, write_json
+    from minigen.provenance import Clock
+    from minigen.recommender import model_class
+
+    clock = Clock()
+    kind = model_class(model)
+    work.check_run_folder(out, resume)
+    read = columns.Columns(
+        user, item, behaviour, time, weight, format, weights, min_weight, item_name, separator, header
+    )
+    data = work.make_split(
+        events,
+        read,
+        test=test,
+        split=split,
+        held_out=held_out,
+        k_core=k_core,
+        duplicates=duplicates,
+        seed=seed,
+    )
+    console.print(work.describe(data))
+    chosen, trials = _choose(kind, settings or [], tune, data, seed)
+    fitted, data = work.fit(kind, chosen, data, out, resume, refit, checkpoint_seconds)
+    row = work.measure(fitted, data.test)
+    work.print_rows([row])
+    console.print(
+        f"The model is in {out}; next: minigen recommend {out} --user {data.test.users[0]}", markup=False
+    )
+    if json:
+        about = {
+            "events": str(events),
+            "split": data.name,
+            "data_hash": data.hash,
+            "trials": trials,
+            "refit": refit,
+        }
+        write_json(json, "train", about, [row], clock.provenance(seed, data.hash))
+
+
+def _choose(
+    kind: type[Recommender], pairs: list[str], tune: str | None, data: Split, seed: int
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """The settings given, and the tuned one by validation; with what every trial scored."""
+    from minigen.cli.settings import parse_settings, parse_tuning
+    from minigen.errors import InputError
+
+    chosen = parse_settings(kind, pairs)
+    if "seed" in kind().settings:
+        chosen.setdefault("seed", seed)
+    if tune is None:
+        kind(**chosen)  # a bad setting is said before the data is worked on
+        return chosen, []
+    if data.validation is None:
+        raise InputError("--tune needs validation data, and this split has none")
+    name, values = parse_tuning(kind, tune)
+    trials = [
+        {name: value, **work.validation_score(kind(**chosen | {name: value}), data)} for value in values
+    ]
+    best = max(trials, key=lambda trial: trial[work.VALIDATION_METRIC])
+    return chosen | {name: best[name]}, trials

@@ -1,0 +1,227 @@
+"""What the commands that train and measure share: the split, the progress bar, the row of figures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from time import monotonic as clock
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from minigen.cli.columns import Columns
+    from minigen.data.interactions import HeldOut, Split
+    from minigen.recommender import AutoencoderRecommender, Recommender
+    from minigen.training.loop import State
+
+METRICS = ("recall@20", "recall_min@20", "recall_min@50", "ndcg@20", "ndcg@100", "precision@5")
+VALIDATION_METRIC = "ndcg@100"
+VALIDATION_SHARE = 0.1  # of the training clicks of a published split
+SILENCE = 10.0  # seconds between two lines of progress where there is no terminal
+SPLITS = ("strong", "weak", "time")
+
+TestOption = Annotated[
+    Path | None, typer.Option(help="Held-out events of a published split; EVENTS is then its training part.")
+]
+SplitOption = Annotated[
+    str, typer.Option(help="strong (held-out users), weak (held-out items of every user) or time.")
+]
+HeldOutOption = Annotated[
+    int | None,
+    typer.Option(help="Users held out for validation, and as many for test; a tenth if not given."),
+]
+KCoreOption = Annotated[int, typer.Option(help="Keep users and items with at least this many of each other.")]
+DuplicatesOption = Annotated[str, typer.Option(help="Repeated events: once (count one) or sum.")]
+
+
+def check_run_folder(out: Path, resume: bool) -> None:
+    """Refuse, before any work, to write over a run or to resume what is not there."""
+    from minigen.errors import InputError
+
+    if out.exists() and not out.is_dir():
+        raise InputError(f"{out} is a file, not a folder for a run")
+    exists = (out / "LATEST").exists()
+    if exists and not resume:
+        raise InputError(f"{out} holds a run already: add --resume to go on with it, or choose another --out")
+    if resume and not (out / "ids.json").exists():
+        raise InputError(f"{out} holds no run to resume")
+
+
+def make_split(
+    events: str,
+    columns: Columns,
+    *,
+    test: Path | None = None,
+    split: str = "strong",
+    held_out: int | None = None,
+    k_core: int = 5,
+    duplicates: Any = "once",
+    seed: int = 0,
+) -> Split:
+    """The split that the flags ask for.  Clicks count 1 unless duplicates are summed or behaviours weighted.
+
+    Raises InputError for an unknown kind of split, or too little data.
+    """
+    from minigen import data
+    from minigen.data.lightgcn import read_lightgcn_split
+    from minigen.errors import InputError
+
+    if split not in SPLITS:
+        raise InputError(f"there is no split {split!r}; there are {', '.join(SPLITS)}")
+    binary = duplicates == "once" and columns.weights is None
+    if events in data.PROTOCOLS and split == "strong" and held_out is None:
+        return data.protocol_split(events, seed=seed)
+    if Path(events, "test.txt").is_file():
+        return data.with_validation(read_lightgcn_split(events), VALIDATION_SHARE, seed)
+    if test is not None:
+        parts = columns.load(events), columns.load(str(test))
+        return data.with_validation(
+            data.given_split(*parts, Path(events).stem, binary), VALIDATION_SHARE, seed
+        )
+    table = columns.load(events)
+    if split == "time":
+        return data.time_split(table, k_core=k_core)
+    whole = data.to_interactions(table, duplicates=duplicates, k_core=k_core)
+    if split == "weak":
+        return data.weak_split(whole, seed=seed, binary=binary)
+    n = held_out or max(1, len(whole.users) // 10)
+    return data.strong_split(whole, n, n, seed, binary=binary)
+
+
+def describe(data: Split) -> str:
+    """One line about a split."""
+    n_validation = len(data.validation.users) if data.validation else 0
+    return (
+        f"{data.name}: {len(data.train_users):,} users to train on, {n_validation:,} for validation, "
+        f"{len(data.test.users):,} for test; {len(data.items):,} items, {data.train.nnz:,} pairs; "
+        f"hash {data.hash[:12]}"
+    )
+
+
+@contextmanager
+def progress(epochs: int) -> Iterator[Callable[[State, dict[str, float]], None]]:
+    """A progress bar, to be called after every step and epoch; without a terminal, a line now and then."""
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    from minigen.cli.output import console
+
+    bar = Progress(
+        TextColumn("epoch {task.fields[epoch]}/" + str(epochs)),
+        BarColumn(bar_width=24),
+        TextColumn(
+            "loss {task.fields[loss]:.1f} · KL {task.fields[kl]:.1f} · validation {task.fields[score]}"
+        ),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        transient=False,
+        disable=not console.is_terminal,
+    )
+    said = [clock()]
+    task = bar.add_task("train", total=float(epochs), epoch=1, loss=0.0, kl=0.0, score="-")
+
+    def report(state: State, logged: dict[str, float]) -> None:
+        if "epoch" in logged:
+            score = f"{logged['validation']:.4f}" if "validation" in logged else "-"
+            bar.update(task, completed=state.epoch, epoch=state.epoch, score=score)
+            if bar.disable and (clock() - said[0] >= SILENCE or state.finished):
+                said[0] = clock()
+                parts = f"loss {logged['loss']:.1f} · KL {logged['kl']:.1f} · validation {score}"
+                console.print(f"epoch {state.epoch}/{epochs}: {parts}")
+        else:
+            bar.update(task, loss=logged["loss"], kl=logged["kl"])
+
+    with bar:
+        yield report
+
+
+def fit(
+    kind: type[Recommender],
+    settings: dict[str, Any],
+    data: Split,
+    out: Path,
+    resume: bool = False,
+    refit: bool = False,
+    checkpoint_seconds: float = 60.0,
+) -> tuple[Recommender, Split]:
+    """Fit a model into the run folder `out`, its data beside it; returns both.
+
+    With `refit` a trained model is fitted twice: in `out`/choice with early stopping, which chooses the
+    number of epochs, then anew for so many epochs with the validation clicks put back.
+    """
+    from minigen.errors import InputError
+    from minigen.recommender import AutoencoderRecommender
+    from minigen.recommender.runs import merged_training, read_split, write_split
+
+    final = merged_training(data) if refit else data
+    if resume and read_split(out).hash != final.hash:
+        raise InputError(f"{out} was trained on other data than these flags make")
+    if not resume:
+        write_split(out, final)
+    model = kind(**settings)
+    if not isinstance(model, AutoencoderRecommender):
+        model.fit(final.train).save(out)
+        return model, final
+    if refit and data.validation is not None:
+        choice = _fit_with_progress(model, data, out / "choice", checkpoint_seconds)
+        model = type(model)(**model.settings | {"epochs": choice.state.best_epoch})
+    return _fit_with_progress(model, final, out, checkpoint_seconds), final
+
+
+def _fit_with_progress(
+    model: AutoencoderRecommender, data: Split, run: Path, checkpoint_seconds: float
+) -> AutoencoderRecommender:
+    from minigen.errors import Interrupted
+
+    try:
+        with progress(model.config.epochs) as report:
+            return model.fit(
+                data.train,
+                data.validation,
+                run=run,
+                resume=(run / "LATEST").exists(),
+                checkpoint_seconds=checkpoint_seconds,
+                report=report,
+            )
+    except KeyboardInterrupt:
+        raise Interrupted(f"add --resume to go on with {run}") from None
+
+
+def validation_score(model: Recommender, data: Split) -> dict[str, float]:
+    """Fit on the training part alone, and score on the validation part: what a choice may be based on."""
+    from minigen.evaluation.evaluate import evaluate
+
+    assert data.validation is not None
+    (metric,) = within((VALIDATION_METRIC,), len(data.items))
+    result = evaluate(model.fit(data.train, data.validation), data.validation, (metric,))
+    return {VALIDATION_METRIC: result.mean(metric), "se": result.se(metric)}
+
+
+def measure(model: Recommender, held: HeldOut, metrics: tuple[str, ...] | None = None) -> dict[str, Any]:
+    """The row of figures of a model on held-out users, in the form of every `--json` file."""
+    from minigen.evaluation.evaluate import evaluate
+
+    result = evaluate(model, held, metrics or within(METRICS, held.target.shape[1]))
+    return result.row(model.id, model.family, model.settings)
+
+
+def within(metrics: tuple[str, ...], n_items: int) -> tuple[str, ...]:
+    """The metrics with no list longer than the catalogue."""
+    parts = (metric.partition("@") for metric in metrics)
+    return tuple(dict.fromkeys(f"{name}@{min(int(k), n_items)}" for name, _, k in parts))
+
+
+def print_rows(rows: list[dict[str, Any]]) -> None:
+    """Print rows of figures as a table: a model a line, mean and standard error a metric."""
+    from minigen.cli.output import print_table
+
+    names = list(rows[0]["metrics"])
+    cells = [
+        [row["model"], *(f"{row['metrics'][name]:.4f} ± {row['se'][name]:.4f}" for name in names)]
+        for row in rows
+    ]
+    print_table("Held-out users, mean ± standard error", ["model", *names], cells)

@@ -1,0 +1,172 @@
+"""Opens a table of any known format lazily, and turns every way to fail into one clear line."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, cast
+
+import polars as pl
+
+from minigen.errors import InputError
+
+ROW = "_row"
+TEXT = "_text"
+SUFFIXES = {
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".parquet": "parquet",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+}
+# The streaming engine before 1.25 let broken UTF-8 through: there a query runs in memory.
+STREAM: dict[str, Any] = (
+    {"engine": "streaming"} if tuple(int(part) for part in pl.__version__.split(".")[:2]) >= (1, 25) else {}
+)
+# A byte that no text file holds: a "table" whose one column is the whole line.
+NO_SEPARATOR = "\x01"
+
+
+@dataclass(frozen=True)
+class Table:
+    """A lazy table: its frame with a row counter, its column names, and where its first row stands."""
+
+    frame: pl.LazyFrame
+    columns: list[str]
+    first: int = 1
+    unit: str = "line"
+    separator: str | None = None  # of lines that are split here; None: the frame has real columns
+    json: bool = False
+
+    def column(self, name: str) -> pl.Expr:
+        """The expression that reads the column `name`."""
+        if self.json:
+            return pl.col(TEXT).str.json_path_match(f"$['{name}']")
+        if self.separator is not None:
+            parts = pl.col(TEXT).str.split(self.separator)
+            return parts.list.get(self.columns.index(name), null_on_oob=True)
+        return pl.col(name)
+
+
+def collect(frame: pl.LazyFrame) -> pl.DataFrame:
+    """The result of a lazy frame, computed in batches where polars can, so that only the result is held."""
+    return cast("pl.DataFrame", frame.collect(**STREAM))
+
+
+@contextmanager
+def reading(path: object) -> Iterator[None]:
+    """Turn whatever goes wrong while `path` is read into one InputError line."""
+    try:
+        yield
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, EOFError, zlib.error) as error:
+        reason = getattr(error, "strerror", None) or next(iter(str(error).splitlines()), type(error).__name__)
+        raise InputError(f"{path}: cannot be read: {reason}") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: is not UTF-8 text (byte {error.start})") from error
+
+
+def format_of(path: Path, format: str | None = None) -> str:
+    """`format`, or what the suffix says: csv, parquet or jsonl; raises InputError where it says nothing."""
+    if format is None:
+        suffix = Path(path.stem).suffix if path.suffix == ".gz" else path.suffix
+        format = SUFFIXES.get(suffix.lower())
+    if format not in set(SUFFIXES.values()):
+        known = ", ".join(SUFFIXES)
+        raise InputError(f"{path}: format unknown; name it csv, parquet or jsonl, or end the file in {known}")
+    return format
+
+
+def open_table(
+    path: Path, format: str | None = None, separator: str | None = None, header: Sequence[str] | None = None
+) -> Table:
+    """Open CSV (also gzipped), Parquet or JSON lines (also gzipped) without reading it.
+
+    `separator` None is sniffed from the first line; one of several characters splits lines without quotes.
+    `header` names the columns of a file that has no header line.
+    Raises InputError where there is nothing to read.
+    """
+    want_file(path)
+    kind = format_of(path, format)
+    with reading(path):
+        if kind == "parquet":
+            frame = pl.scan_parquet(path).with_row_index(ROW)
+            return Table(frame, frame.collect_schema().names()[1:], unit="row")
+        first = _first_lines(path, 1 if kind == "csv" else 100)
+        if kind == "jsonl":
+            return Table(scan_lines(path), _json_keys(path, first), json=True)
+        if separator is None:
+            separator = "\t" if ".tsv" in path.suffixes else max(",;\t|", key=first[0].count)
+        if len(separator) > 1:
+            if header is None:
+                raise InputError(f"{path}: a separator of several characters needs a header")
+            return Table(scan_lines(path), list(header), separator=separator)
+        frame = pl.scan_csv(
+            path,
+            separator=separator,
+            has_header=header is None,
+            new_columns=None if header is None else list(header),
+            infer_schema=False,  # ids keep their leading zeros
+            row_index_name=ROW,
+        )
+        return Table(frame, frame.collect_schema().names()[1:], first=1 if header else 2)
+
+
+def scan_lines(path: Path) -> pl.LazyFrame:
+    """The lines of a text file (also gzipped) as one lazy column, with their counter."""
+    return pl.scan_csv(
+        path,
+        separator=NO_SEPARATOR,
+        quote_char=None,
+        has_header=False,
+        new_columns=[TEXT],
+        infer_schema=False,
+        row_index_name=ROW,
+    )
+
+
+def want_file(path: Path) -> None:
+    """Raise InputError unless `path` is a file that holds something."""
+    if path.is_dir():
+        raise InputError(f"{path}: is a folder, not a file")
+    if not path.exists():
+        raise InputError(f"{path}: no such file")
+    if path.stat().st_size == 0:
+        raise InputError(f"{path}: is empty")
+
+
+def open_bytes(path: Path) -> IO[bytes]:
+    """The bytes of a file, unpacked where its name ends in .gz."""
+    return cast("IO[bytes]", gzip.open(path) if path.suffix == ".gz" else path.open("rb"))
+
+
+def _first_lines(path: Path, count: int) -> list[str]:
+    lines = []
+    with open_bytes(path) as file:
+        for line in file:
+            if line.startswith((b"\xff\xfe", b"\xfe\xff")):
+                raise InputError(f"{path}: is UTF-16 text; save it as UTF-8")
+            if text := line.decode("utf-8-sig").strip("\r\n"):
+                lines.append(text)
+            if len(lines) == count:
+                break
+    if not lines:
+        raise InputError(f"{path}: is empty")
+    return lines
+
+
+def _json_keys(path: Path, lines: list[str]) -> list[str]:
+    keys: dict[str, None] = {}
+    for number, line in enumerate(lines, 1):
+        try:
+            row = json.loads(line)
+        except ValueError:
+            row = None
+        if not isinstance(row, dict):
+            raise InputError(f"{path}, line {number}: is not a JSON object")
+        keys.update(dict.fromkeys(row))
+    return list(keys)

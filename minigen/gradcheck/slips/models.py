@@ -1,0 +1,37 @@
+"""Slips in the wiring of a whole model: every operation is right, and the gradient is not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from minigen.gradcheck.slips.registry import wrong_cache
+
+
+@wrong_cache("mult-vae")
+def kl_path_cut(cache: Any) -> Any:
+    """The KL term is in the loss, and its gradient never reaches the encoder."""
+    return cache._replace(kl=cache.kl._replace(mu=0 * cache.kl.mu, log_var=0 * cache.kl.log_var))
+
+
+@wrong_cache("mult-vae")
+def noise_path_cut(cache: Any) -> Any:
+    """z counts as mu alone: log_var learns from the KL term only."""
+    return cache._replace(z=cache.z._replace(eps=0 * cache.z.eps))
+
+
+@wrong_cache("mult-vae")
+def detached_code(cache: Any) -> Any:
+    """The decoder's gradient stops at z: the encoder learns from the KL term only."""
+    return cache._replace(decoder=cache.decoder._replace(w=0 * cache.decoder.w))
+
+
+@wrong_cache("mult-vae")
+def clicks_before_dropout(cache: Any) -> Any:
+    """d_w_in from the clicks as they were before dropout."""
+    return cache._replace(encoder=cache.encoder._replace(x=cache.normalised.y))
+
+
+@wrong_cache("mult-vae")
+def overwritten_cache(cache: Any) -> Any:
+    """A hidden cache that a second batch has overwritten: the same users in another order."""
+    return cache._replace(encoder=cache.encoder._replace(x=cache.encoder.x[::-1]))
