@@ -12,9 +12,7 @@ from minigen.cli import work
 
 def evaluate(
     run: Annotated[Path, typer.Argument(help="Folder of a run.")],
-    metrics: Annotated[
-        str | None, typer.Option(help=f"Separated by commas; {', '.join(work.METRICS)} if not given.")
-    ] = None,
+    metrics: work.MetricsOption = None,
     part: Annotated[str, typer.Option(help="test or validation.")] = "test",
     json: Annotated[Path | None, typer.Option(help="Write the figures to this file.")] = None,
 ) -> None:
@@ -31,7 +29,7 @@ def evaluate(
     if held is None:
         raise InputError(f"{run} has no held-out part {part!r}")
     console.print(work.describe(data))
-    row = work.measure(model, held, tuple(metrics.split(",")) if metrics else None)
+    row = work.measure(model, held, metrics)
     work.print_rows([row])
     if json:
         about = {"run": str(run), "part": part, "split": data.name, "data_hash": data.hash}

@@ -26,9 +26,10 @@ def train(
         str | None, typer.Option(metavar="NAME=V1,V2,...", help="Choose a setting by validation NDCG.")
     ] = None,
     refit: Annotated[
-        bool, typer.Option(help="After model choice, train anew with the validation clicks put back.")
+        bool,
+        typer.Option("--refit", help="After model choice, train anew with the validation clicks put back."),
     ] = False,
-    resume: Annotated[bool, typer.Option(help="Go on with the run in OUT after a stop.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in OUT after a stop.")] = False,
     checkpoint_seconds: Annotated[
         float, typer.Option(help="Time between checkpoints; 0: one after every step.")
     ] = 60.0,
@@ -38,7 +39,12 @@ def train(
     k_core: work.KCoreOption = 5,
     duplicates: work.DuplicatesOption = "once",
     seed: Annotated[int, typer.Option(help="Seed of the split and of training.")] = 0,
+    metrics: work.MetricsOption = None,
     json: Annotated[Path | None, typer.Option(help="Write settings and figures to this file.")] = None,
+    add: Annotated[
+        bool, typer.Option("--add", help="Add to the rows of the JSON file; refused where its data is other.")
+    ] = False,
+    note: Annotated[str | None, typer.Option(help="A remark that goes into the JSON row.")] = None,
     user: columns.UserOption = None,
     item: columns.ItemOption = None,
     behaviour: columns.BehaviourOption = None,
@@ -53,6 +59,7 @@ def train(
 ) -> None:
     """Train a recommender on EVENTS (a file, or the name of an embedded set), measure it on held-out data."""
     from minigen.cli.output import console, write_json
+    from minigen.data.interactions import pairs_hash
     from minigen.provenance import Clock
     from minigen.recommender import model_class
 
@@ -75,20 +82,29 @@ def train(
     console.print(work.describe(data))
     chosen, trials = _choose(kind, settings or [], tune, data, seed)
     fitted, data = work.fit(kind, chosen, data, out, resume, refit, checkpoint_seconds)
-    row = work.measure(fitted, data.test)
+    row = work.measure(fitted, data.test, metrics)
     work.print_rows([row])
     console.print(
         f"The model is in {out}; next: minigen recommend {out} --user {data.test.users[0]}", markup=False
     )
     if json:
-        about = {
-            "events": str(events),
-            "split": data.name,
-            "data_hash": data.hash,
-            "trials": trials,
-            "refit": refit,
+        record = clock.provenance(seed, data.hash)
+        row |= {"note": note, "trials": trials, "refit": refit} | {
+            key: record[key] for key in ("command", "seconds")
         }
-        write_json(json, "train", about, [row], clock.provenance(seed, data.hash))
+        about = {"events": str(events), "split": data.name, "test_hash": pairs_hash(data.test.target)}
+        write_json(json, "train", about, [*(_rows_of(json, about) if add else []), row], record)
+
+
+def _rows_of(file: Path, about: dict[str, Any]) -> list[dict[str, Any]]:
+    """The rows that stand in a result file, if they were measured on the same work."""
+    from minigen.errors import InputError
+    from minigen.training.checkpoint import read_json
+
+    document = read_json(file)
+    if not isinstance(document, dict) or document.get("settings") != about:
+        raise InputError(f"{file} holds figures of other work; rows are added only to the same")
+    return document["rows"]
 
 
 def _choose(

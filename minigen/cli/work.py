@@ -34,6 +34,10 @@ HeldOutOption = Annotated[
     int | None,
     typer.Option(help="Users held out for validation, and as many for test; a tenth if not given."),
 ]
+MetricsOption = Annotated[
+    str | None,
+    typer.Option(metavar="NAME@K,...", help=f"Metrics.  [default: {', '.join(METRICS)}]", show_default=False),
+]
 KCoreOption = Annotated[int, typer.Option(help="Keep users and items with at least this many of each other.")]
 DuplicatesOption = Annotated[str, typer.Option(help="Repeated events: once (count one) or sum.")]
 
@@ -201,11 +205,12 @@ def validation_score(model: Recommender, data: Split) -> dict[str, float]:
     return {VALIDATION_METRIC: result.mean(metric), "se": result.se(metric)}
 
 
-def measure(model: Recommender, held: HeldOut, metrics: tuple[str, ...] | None = None) -> dict[str, Any]:
+def measure(model: Recommender, held: HeldOut, metrics: str | None = None) -> dict[str, Any]:
     """The row of figures of a model on held-out users, in the form of every `--json` file."""
     from minigen.evaluation.evaluate import evaluate
 
-    result = evaluate(model, held, metrics or within(METRICS, held.target.shape[1]))
+    names = tuple(metrics.split(",")) if metrics else within(METRICS, held.target.shape[1])
+    result = evaluate(model, held, names)
     return result.row(model.id, model.family, model.settings)
 
 
@@ -216,12 +221,16 @@ def within(metrics: tuple[str, ...], n_items: int) -> tuple[str, ...]:
 
 
 def print_rows(rows: list[dict[str, Any]]) -> None:
-    """Print rows of figures as a table: a model a line, mean and standard error a metric."""
+    """Print rows of figures as a table: a metric a line, mean and standard error of each model beside it."""
     from minigen.cli.output import print_table
 
-    names = list(rows[0]["metrics"])
     cells = [
-        [row["model"], *(f"{row['metrics'][name]:.4f} ± {row['se'][name]:.4f}" for name in names)]
-        for row in rows
+        [name, *(_figure(row["metrics"][name], row["se"].get(name)) for row in rows)]
+        for name in rows[0]["metrics"]
     ]
-    print_table("Held-out users, mean ± standard error", ["model", *names], cells)
+    title = f"{rows[0]['users']:,} held-out users, mean ± standard error"
+    print_table(title, ["metric", *(row["model"] for row in rows)], cells)
+
+
+def _figure(mean: float, se: float | None) -> str:
+    return f"{mean:.4f}" if se is None else f"{mean:.4f} ± {se:.4f}"

@@ -37,10 +37,7 @@ def writing(path: Path) -> Iterator[Path]:
         reason = error.strerror or str(error)
         raise InputError(f"cannot write {path}: {reason}; what was there before is untouched") from None
     finally:
-        if beside.is_dir():
-            shutil.rmtree(beside, ignore_errors=True)
-        else:
-            beside.unlink(missing_ok=True)
+        _remove(beside)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -70,6 +67,8 @@ def save(run: Path, step: int, arrays: dict[str, Params], state: dict[str, Any])
     for old in run.glob("step-*"):
         if old.name != name:
             shutil.rmtree(old, ignore_errors=True)
+    for cut_off in run.glob(".*.tmp"):  # by a kill in the middle of a write
+        _remove(cut_off)
 
 
 def load(run: Path) -> tuple[dict[str, Params], dict[str, Any]]:
@@ -128,6 +127,13 @@ def _latest(run: Path) -> str | None:
         return (run / "LATEST").read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError):
         return None
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _sync(path: Path) -> None:
