@@ -18,10 +18,11 @@ console = Console(highlight=False)
 
 def print_table(title: str, columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
     """Print a table; cells are shown as they are, whatever markup they may contain."""
-    table = Table(title=Text(title), title_justify="left")
+    table, cells = Table(title=Text(title), title_justify="left"), [list(row) for row in rows]
     for n, column in enumerate(columns):
-        table.add_column(Text(column), justify="left" if n == 0 else "right", overflow="fold")
-    for row in rows:
+        numbers = cells and all(isinstance(row[n], int | float | None) for row in cells)
+        table.add_column(Text(column), justify="right" if numbers else "left", overflow="fold")
+    for row in cells:
         table.add_row(*(Text(_cell(value)) for value in row))
     console.print(table)
 

@@ -173,3 +173,17 @@ def backward(cache: Cache, form: Form, beta: float, buffers: Buffers | None = No
     # The clicks themselves are data: nothing below the first layer wants a gradient.
     _, grads["w_in"], grads["b_in"] = ops.sparse_dense_backward(d_a, cache.encoder, with_d_x=False)
     return grads
+
+
+def clicks_backward(d_logits: Array, encoder: dict, decoder: dict, form: Form) -> CSR:
+    """Pull d_logits (B, M) back to the clicks of x, at z = mu, without dropout.   [eq:clicks-backward]
+
+    `encoder` and `decoder` are the caches of `encode` and `decode`.
+    """
+    activate_backward = ACTIVATIONS[form.activation][1]
+    d_h, _, _ = ops.dense_backward(d_logits, decoder["logits"])
+    d_mu, _, _ = ops.dense_backward(activate_backward(d_h, decoder["decoder_act"]), decoder["decoder"])
+    d_h, _, _ = ops.dense_backward(d_mu, encoder["mu"])
+    d_a = activate_backward(d_h, encoder["encoder_act"])
+    d_x, _, _ = ops.sparse_dense_backward(d_a, encoder["encoder"])
+    return ops.l2_normalise_backward(d_x, encoder["normalised"]) if form.normalise else d_x

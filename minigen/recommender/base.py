@@ -52,6 +52,10 @@ class Recommender:
         """A score (B, M) for every item; higher is better, only the order within a row has a meaning."""
         raise NotImplementedError
 
+    def click_gradient(self, histories: csr_matrix, d_scores: Array) -> csr_matrix:
+        """d <scores, d_scores> / d x at the clicks of each history: CSR of the histories' pattern."""
+        raise NotImplementedError
+
     def recommend(
         self, histories: csr_matrix, k: int = 10, exclude_seen: bool = True
     ) -> tuple[np.ndarray, Array]:

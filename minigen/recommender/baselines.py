@@ -9,6 +9,7 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 from minigen.errors import InputError
+from minigen.ops.sparse import row_of_each, with_data
 from minigen.recommender.base import Recommender, canonical
 from minigen.typing import Array, Params
 
@@ -36,6 +37,10 @@ class Popularity(Recommender):
     def score(self, histories: csr_matrix) -> Array:
         """The same counts (B, M) for every history, whatever is in it."""
         return np.tile(self.params["count"], (histories.shape[0], 1))
+
+    def click_gradient(self, histories: csr_matrix, d_scores: Array) -> csr_matrix:
+        """Zero: no click changes what everybody gets."""
+        return with_data(histories, np.zeros(histories.nnz, np.float32))
 
 
 class EASE(Recommender):
@@ -86,6 +91,11 @@ class EASE(Recommender):
     def score(self, histories: csr_matrix) -> Array:
         """x B for each history x: (B, M)."""
         return histories @ self.params["weights"]
+
+    def click_gradient(self, histories: csr_matrix, d_scores: Array) -> csr_matrix:
+        """d_scores B^T at the clicks.   [eq:ease-clicks]"""
+        d_x = d_scores @ self.params["weights"].T
+        return with_data(histories, d_x[row_of_each(histories), histories.indices])
 
 
 def _want_memory(n_bytes: int, what: str) -> None:

@@ -158,8 +158,18 @@ class AutoencoderRecommender(Recommender):
 
     def score(self, histories: csr_matrix) -> Array:
         """Logits (B, M) of the decoder at the posterior mean of each history."""
-        mu, _, _ = autoencoder.encode(self.params, canonical(histories), self.config.form)
-        return autoencoder.decode(self.params, mu, self.config.form)[0]
+        return autoencoder.decode(self.params, self.codes(histories), self.config.form)[0]
+
+    def codes(self, histories: csr_matrix) -> Array:
+        """Posterior means (B, Z) of the codes of histories."""
+        return autoencoder.encode(self.params, canonical(histories), self.config.form)[0]
+
+    def click_gradient(self, histories: csr_matrix, d_scores: Array) -> csr_matrix:
+        """d <scores, d_scores> / d x at the clicks, through decoder and encoder at the posterior mean."""
+        form = self.config.form
+        mu, _, encoder = autoencoder.encode(self.params, histories, form)
+        _, decoder = autoencoder.decode(self.params, mu, form)
+        return autoencoder.clicks_backward(d_scores, encoder, decoder, form)
 
     def restore(self, arrays: Params) -> None:
         """Take over learnt arrays; raises ValueError where names or shapes are not this model's."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -34,7 +34,7 @@ def sparse_dense_forward(x: CSR, w: Array, b: Array) -> tuple[Array, SparseDense
 
 def sparse_dense_backward(
     d_y: Array, cache: SparseDenseCache, with_d_x: bool = True
-) -> tuple[CSR | None, Array, Array]:
+) -> tuple[Any, Array, Array]:
     """Pull d_y (B, O) back to d_x at the non-zeros (CSR), d_w (I, O), d_b (O,).   [eq:sparse-dense-backward]
 
     d_x has the pattern of x: where x is zero by its pattern, no gradient is formed.

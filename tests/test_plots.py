@@ -1,0 +1,112 @@
+"""Figures are drawn without a display from any names, and the report keeps names as text."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from test_recommender import split_of_groups
+
+from minigen import plots
+from minigen.errors import InputError
+from minigen.plots import report
+from minigen.plots.style import png
+from minigen.recommender import MultVAE
+
+NASTY = "<script>alert('$x$')</script> & \"quotes\" $ 100%"
+
+
+@pytest.fixture(scope="module")
+def split():
+    return split_of_groups()
+
+
+@pytest.fixture(scope="module")
+def model(split):
+    settings = {"hidden": 16, "latent": 6, "batch": 50, "epochs": 3}
+    return MultVAE(**settings).fit(split.train, split.test)
+
+
+def texts(figure) -> str:
+    return "\n".join(text.get_text() for text in figure.findobj(match=lambda a: hasattr(a, "get_text")))
+
+
+def test_learning_curves_mark_the_epoch_that_is_kept(model):
+    history = [row | {"validation": score} for row, score in zip(model.state.history, (0.1, 0.3, 0.2))]
+    figure = plots.learning_curves(history)
+    assert "kept: epoch 2" in texts(figure)
+    assert figure.axes[2].lines[0].get_ydata().tolist() == [0.1, 0.3, 0.2]
+    assert png(figure).startswith(b"\x89PNG")
+    assert png(plots.learning_curves([{k: v for k, v in r.items() if k != "validation"} for r in history]))
+
+
+def test_comparison_draws_every_mean_with_its_interval():
+    rows = [
+        {"model": name, "metrics": {"a@1": m, "b@2": m / 2}, "se": {"a@1": 0.1, "b@2": 0.05}}
+        for name, m in (("one", 0.4), ("two", 0.6))
+    ]
+    figure = plots.comparison(rows, ("a@1", "b@2"))
+    bars = [container for container in figure.axes[0].containers if hasattr(container, "patches")]
+    assert [[bar.get_height() for bar in group] for group in bars] == [[0.4, 0.2], [0.6, 0.3]]
+    (segments,) = [bars[0].errorbar.lines[2][0].get_segments()]
+    np.testing.assert_allclose(segments[0][:, 1], [0.4 - 0.196, 0.4 + 0.196])
+    assert png(figure)
+
+
+def test_behaviour_and_latent_map_survive_any_name(model, split):
+    names = [NASTY for _ in split.items]
+    history = split.test.fold_in[0]
+    generated = np.linspace(1, 0, len(names))
+    assert png(plots.behaviour(history, generated, np.arange(len(names)), names))
+    figure = plots.latent_map(model, split.train, names, history)
+    assert png(figure)
+    drawn = {line.get_label(): line.get_xdata().size for line in figure.axes[0].lines}
+    assert drawn == {"customers": 300, "products": 32 - history.nnz, "products of the customer": history.nnz}
+
+
+def test_labels_of_the_map_do_not_cover_each_other(model, split):
+    figure = plots.latent_map(model, split.train, [f"Product number {n}" for n in range(32)])
+    figure.draw_without_rendering()
+    boxes = [text.get_window_extent() for text in figure.axes[0].texts]
+    assert len(boxes) > 3
+    assert not any(a.overlaps(b) for n, a in enumerate(boxes) for b in boxes[:n])
+
+
+def test_save_writes_the_whole_picture_or_nothing(tmp_path):
+    figure, _ = plots.new_figure(2, 2)
+    plots.save(figure, tmp_path / "a.png")
+    assert (tmp_path / "a.png").read_bytes() == png(figure)  # the same bytes every time
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(InputError, match="cannot write"):
+        plots.save(figure, tmp_path / "file" / "b.png")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.png", "file"]
+
+
+class Tags(HTMLParser):
+    def __init__(self):
+        super().__init__()
+        self.tags, self.text = [], []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+
+def test_the_report_keeps_names_as_text():
+    parts = [
+        report.heading(NASTY),
+        report.paragraph(NASTY),
+        report.table([NASTY, "n"], [[NASTY, 1], [NASTY, 0.5]]),
+        report.commands([NASTY]),
+        report.picture(b"png", NASTY),
+    ]
+    html = report.page(NASTY, parts)
+    parser = Tags()
+    parser.feed(html)
+    assert "script" not in parser.tags
+    assert "".join(parser.text).count(NASTY) == 8
+    assert not re.search(r"(src|href)=[\"']?(http|//)", html)  # needs nothing beside it
