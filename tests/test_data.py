@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minigen.cli.columns import Columns, parse_weights
-from minigen.data import Events, load, read_events, to_interactions, write_events
+from minigen.data import Events, load, read_events, to_interactions
 from minigen.data.matrix import core_mask, sorted_ids
 from minigen.data.simulate import simulate
 from minigen.errors import InputError
@@ -213,29 +213,6 @@ def test_order_of_rows_does_not_matter(tmp_path):
     )
     assert one.users == two.users
     assert (one.matrix != two.matrix).nnz == 0
-
-
-@pytest.mark.parametrize("suffix", [".csv", ".tsv", ".parquet", ".jsonl"])
-def test_written_events_read_back(tmp_path, suffix):
-    path = tmp_path / f"out{suffix}"
-    events, _ = simulate(15, 10, seed=1)
-    write_events(events, path)
-    back = read_events(path)
-    assert back.collect().equals(events.collect())
-    assert back.item_names == {item: events.item_names[item] for item in back.item_names}
-    assert set(back.item_names) == set(events.collect()["item"])
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
-    path = write(tmp_path, "out.csv", "old")
-    source = write(tmp_path, "a.csv", "user,item\n" + "1,2\n" * 9)
-    events = read_events(source)
-    source.write_text("user,item\n1,2,3,4\n")  # gone bad since
-    refused(lambda: write_events(events, path), "cannot be written")
-    assert path.read_text() == "old"
-    assert sorted(tmp_path.iterdir()) == [source, path]
-    refused(lambda: write_events(events, tmp_path / "no" / "out.csv"), "no such folder")
 
 
 def test_info():
