@@ -25,6 +25,6 @@ class SeedVAE(AutoencoderRecommender):
         beta=1.0,
         anneal_epochs=0,
         optimizer="sgd",
-        lr=0.01,
+        lr=0.003,
         batch=100,
     )
