@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +17,16 @@ from rich.text import Text
 from minigen import __version__
 
 console = Console(highlight=False)
+
+
+def program() -> str:
+    """What a person has to type to call minigen again from here."""
+    if shutil.which("minigen"):
+        return "minigen"
+    called = Path(sys.argv[0])
+    if called.name != "minigen":
+        return "python -m minigen"
+    return os.path.relpath(called) if called.is_absolute() else str(called)
 
 
 def print_table(title: str, columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:

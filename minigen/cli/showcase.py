@@ -10,7 +10,7 @@ import numpy as np
 
 from minigen import plots
 from minigen.cli import work
-from minigen.cli.output import console, print_table
+from minigen.cli.output import console, print_table, program
 from minigen.data import protocol_split
 from minigen.errors import InputError
 from minigen.evaluation.bootstrap import Comparison, paired_bootstrap
@@ -142,10 +142,10 @@ class Showcase:
         popular = np.argsort(-np.asarray(self.split.train.sum(axis=0)).ravel(), kind="stable")
         names = " ".join(shlex.quote(self._name(i)) for i in popular[[1, 4]])
         return [
-            f"minigen recommend {self.out / 'run'} --items {names}",
-            f"minigen recommend {self.out / 'run'} --user {self.customer}",
-            "minigen gradcheck --mutants",
-            "minigen train YOUR.csv --user CUSTOMER --item PRODUCT --out run",
+            f"{program()} recommend {self.out / 'run'} --items {names}",
+            f"{program()} recommend {self.out / 'run'} --user {self.customer}",
+            f"{program()} gradcheck --mutants",
+            f"{program()} train YOUR.csv --user CUSTOMER --item PRODUCT --out run",
         ]
 
     def _pictures(self, history: Any, behaviour: Any, order: Any) -> None:

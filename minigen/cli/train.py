@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -58,7 +59,7 @@ def train(
     min_weight: columns.MinWeightOption = None,
 ) -> None:
     """Train a recommender on EVENTS (a file, or the name of an embedded set), measure it on held-out data."""
-    from minigen.cli.output import console, write_json
+    from minigen.cli.output import console, program, write_json
     from minigen.data.interactions import pairs_hash
     from minigen.provenance import Clock
     from minigen.recommender import model_class
@@ -84,9 +85,8 @@ def train(
     fitted, data = work.fit(kind, chosen, data, out, resume, refit, checkpoint_seconds)
     row = work.measure(fitted, data.test, metrics)
     work.print_rows([row])
-    console.print(
-        f"The model is in {out}; next: minigen recommend {out} --user {data.test.users[0]}", markup=False
-    )
+    next_step = f"{program()} recommend {out} --user {shlex.quote(data.test.users[0])}"
+    console.print(f"The model is in {out}. Next: {next_step}", markup=False, soft_wrap=True)
     if json:
         record = clock.provenance(seed, data.hash)
         row |= {"note": note, "trials": trials, "refit": refit} | {
