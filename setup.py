@@ -26,6 +26,7 @@ setup(
     install_requires=[
         "numpy>=1.26",
         "scipy>=1.11.4",
+        "numba>=0.59.0",
         "polars>=1.20",
         "safetensors>=0.4.3",
         "typer>=0.15.4",

@@ -23,8 +23,9 @@ RANKS = [
     "errors typing",
     "ops",
     "losses mlp optimizers schedules initializers backends",
-    "gan wgan vae iwae diagnose data evaluation training provenance",
-    "recommender ladder",
+    "gan wgan vae iwae linear_gaussian score_function collapse diagnose "
+    "gan_training vae_training data evaluation training provenance",
+    "recommender ladder reproduce",
     "gradcheck plots bench exercises",
     "cli __main__",
 ]
@@ -42,6 +43,9 @@ MATHS = {
     "wgan",
     "vae",
     "iwae",
+    "linear_gaussian",
+    "score_function",
+    "collapse",
 }
 TWINS = ("numba_", "cuda_")
 

@@ -37,14 +37,16 @@ def _root(
 
 
 def _register() -> None:
-    from minigen.cli import data, demo, evaluate, gradcheck, recommend, train
+    from minigen.cli import data, demo, evaluate, generate, gradcheck, recommend, reproduce, train
 
     app.command("demo")(demo.demo)
     app.command("train")(train.train)
     app.command("evaluate")(evaluate.evaluate)
     app.command("recommend")(recommend.recommend)
+    app.command("generate")(generate.generate)
     app.command("gradcheck")(gradcheck.gradcheck)
     app.add_typer(data.app, name="data")
+    app.add_typer(reproduce.app, name="reproduce")
 
 
 def main(args: list[str] | None = None) -> None:

@@ -136,6 +136,10 @@ OPS = (
 
 def catalogue() -> dict[str, Quantity]:
     """All quantities by name: operations first, then whole models."""
+    from minigen.gradcheck import gan_models, vae_models
     from minigen.gradcheck.models import models  # reaches up to the recommenders: only when asked
 
-    return {quantity.name: quantity for quantity in (*OPS, *models())}
+    return {
+        quantity.name: quantity
+        for quantity in (*OPS, *gan_models.quantities(), *vae_models.quantities(), *models())
+    }

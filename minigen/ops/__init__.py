@@ -5,12 +5,16 @@ d_y, and without a 1/B, which belongs to the losses.
 """
 
 from minigen.ops.activations import (
+    leaky_relu_backward,
+    leaky_relu_forward,
     relu_backward,
     relu_forward,
     sigmoid,
     sigmoid_backward,
     sigmoid_forward,
     softplus,
+    softplus_backward,
+    softplus_forward,
     tanh_backward,
     tanh_forward,
 )
@@ -45,6 +49,8 @@ __all__ = [
     "gaussian_kl_forward",
     "l2_normalise_backward",
     "l2_normalise_forward",
+    "leaky_relu_backward",
+    "leaky_relu_forward",
     "relu_backward",
     "relu_forward",
     "reparameterise_backward",
@@ -55,6 +61,8 @@ __all__ = [
     "softmax_nll_backward",
     "softmax_nll_forward",
     "softplus",
+    "softplus_backward",
+    "softplus_forward",
     "sparse_dense_backward",
     "sparse_dense_forward",
     "tanh_backward",

@@ -7,6 +7,8 @@ import numpy as np
 from minigen.ops.checks import want_same_shape
 from minigen.typing import Array
 
+_SLOPE = 0.2  # of the leaky ReLU below 0
+
 
 def tanh_forward(x: Array) -> tuple[Array, Array]:
     """y = tanh(x), of any shape; the cache is y.   [eq:tanh]"""
@@ -34,6 +36,23 @@ def relu_backward(d_y: Array, cache: Array) -> Array:
     return d_y * (cache > 0)
 
 
+def leaky_relu_forward(x: Array) -> tuple[Array, Array]:
+    """y = x where x > 0, else x / 5, of any shape; the cache is x.   [eq:leaky-relu]
+
+    No unit is ever closed: a discriminator has a slope for the generator everywhere.  Maas et al. 2013.
+    """
+    return np.maximum(x, _SLOPE * x), x
+
+
+def leaky_relu_backward(d_y: Array, cache: Array) -> Array:
+    """d_x = d_y where x > 0, else d_y / 5.   [eq:leaky-relu-backward]"""
+    want_same_shape(x=cache, d_y=d_y)
+    slope = (cache > 0).astype(cache.dtype)  # np.where takes three times as long
+    slope *= 1 - _SLOPE
+    slope += _SLOPE
+    return d_y * slope
+
+
 def sigmoid(x: Array) -> Array:
     """1 / (1 + exp(-x)) without overflow: exp sees only -|x|.   [eq:sigmoid]"""
     small = np.exp(-np.abs(x))
@@ -55,3 +74,14 @@ def sigmoid_backward(d_y: Array, cache: Array) -> Array:
 def softplus(x: Array) -> Array:
     """log(1 + exp(x)) without overflow.   [eq:softplus]"""
     return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
+
+
+def softplus_forward(x: Array) -> tuple[Array, Array]:
+    """y = softplus(x), of any shape; the cache is x."""
+    return softplus(x), x
+
+
+def softplus_backward(d_y: Array, cache: Array) -> Array:
+    """d_x = d_y sigmoid(x).   [eq:softplus-backward]"""
+    want_same_shape(x=cache, d_y=d_y)
+    return d_y * sigmoid(cache)

@@ -1,0 +1,146 @@
+"""One run of `minigen generate`: train, draw, measure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from time import monotonic, perf_counter, process_time
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+import numpy as np
+
+from minigen.training.loop import Plan, State, Trainable, train
+from minigen.typing import Array
+
+if TYPE_CHECKING:
+    from minigen.data.vectors import Vectors
+
+FRAMES = 40  # of an animation, about
+SILENCE = 10.0  # seconds between two lines of progress where there is no terminal
+SHOWN_POINTS, SHOWN_IMAGES = 1000, 64
+
+
+class Generative(Trainable, Protocol):
+    """What this command needs of a model; `points` and `images` are its default settings for such data."""
+
+    id: ClassVar[str]
+    points: ClassVar[Any]
+    images: ClassVar[Any]
+    config: Any  # its settings; epochs and seed among them
+    settings: dict[str, Any]
+    batch: int  # rows of one training step
+
+    def start(self, rows: Array) -> None:
+        """Draw the weights that training on `rows` (N, D) begins with."""
+
+    def sample(self, n: int, rng: np.random.Generator) -> Array:
+        """Draw n rows (n, D)."""
+
+    def pictures(self, rows: Array, rng: np.random.Generator) -> dict[str, Array]:
+        """More grids of images by name, (R, C, D) each, from held-out `rows`."""
+
+
+def run_once(
+    kind: Any, chosen: dict[str, Any], data: Vectors, out: Path, resume: bool, checkpoint_seconds: float
+) -> dict[str, Any]:
+    """Train, draw and measure: the row of one run."""
+    from minigen.cli.pictures import write_animation, write_picture
+    from minigen.errors import Interrupted
+    from minigen.evaluation.samples import measure_samples
+
+    fitted: Generative = kind(kind.points if data.shape is None else kind.images, **chosen)
+    config = fitted.config
+    fitted.start(data.train)
+    shown = SHOWN_POINTS if data.shape is None else SHOWN_IMAGES
+    frames = out / "frames"
+    every = max(1, config.epochs // FRAMES)
+
+    def draw(n: int) -> Array:
+        return fitted.sample(n, np.random.default_rng([config.seed, 3]))  # the same noise in every frame
+
+    def keep_frame(state: State, logged: dict[str, float]) -> None:
+        if "epoch" in logged and (state.epoch % every == 0 or state.finished):
+            frames.mkdir(parents=True, exist_ok=True)
+            np.save(frames / f"{state.epoch:05d}.npy", draw(shown))
+        report(state, logged)
+
+    began, began_cpu = perf_counter(), process_time()
+    try:
+        with progress(config.epochs) as report:
+            state = train(
+                fitted,
+                data.train,
+                Plan(config.epochs, fitted.batch, config.seed, checkpoint_seconds=checkpoint_seconds),
+                run=out,
+                resume=resume,
+                about={"model": fitted.id, "settings": fitted.settings, "data_hash": data.hash},
+                report=keep_frame,
+            )
+    except KeyboardInterrupt:
+        raise Interrupted(f"add --resume to go on with {out}") from None
+    seconds, cpu_seconds = perf_counter() - began, process_time() - began_cpu
+
+    write_picture(out / "samples.png", draw(shown), data.shape, data.test)
+    if data.shape is not None:
+        for name, grid in fitted.pictures(data.test, np.random.default_rng([config.seed, 4])).items():
+            write_picture(out / f"{name}.png", grid, data.shape, data.test)
+    kept = [(f"epoch {int(file.stem)}", np.load(file)) for file in sorted(frames.glob("*.npy"))]
+    write_animation(out / "training.gif", kept, data.shape, data.test)
+    return {
+        "model": fitted.id,
+        "family": "generative",
+        "settings": fitted.settings,
+        "metrics": measure_samples(draw, data),
+        "steps": state.step,
+        "seconds": round(seconds, 2),
+        "cpu_seconds": round(cpu_seconds, 2),
+    }
+
+
+@contextmanager
+def progress(epochs: int) -> Iterator[Callable[[State, dict[str, float]], None]]:
+    """A progress bar, to be called after every step and epoch; without a terminal, a line now and then."""
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    from minigen.cli.output import console
+
+    bar = Progress(
+        TextColumn("epoch {task.completed:.0f}/{task.total:.0f}"),
+        BarColumn(bar_width=24),
+        TextColumn("{task.fields[losses]}"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        disable=not console.is_terminal,
+    )
+    said = [monotonic()]
+    task = bar.add_task("train", total=epochs, losses="")
+
+    def report(state: State, logged: dict[str, float]) -> None:
+        if "epoch" not in logged:
+            return
+        losses = " · ".join(f"{name} {value:.4g}" for name, value in logged.items() if name != "epoch")
+        bar.update(task, completed=state.epoch, losses=losses)
+        if bar.disable and (monotonic() - said[0] >= SILENCE or state.finished):
+            said[0] = monotonic()
+            console.print(f"epoch {state.epoch}/{epochs}: {losses}", markup=False)
+
+    with bar:
+        yield report
+
+
+def print_runs(rows: list[dict[str, Any]]) -> None:
+    """Figures as a table: a run a line, that of real data beside that of samples."""
+    from minigen.cli.output import print_table
+
+    names = [name for name in rows[0]["metrics"] if not name.endswith("_real")]
+    cells = []
+    for row in rows:
+        figures = row["metrics"]
+        real = [f" ({figures[f'{name}_real']:.4f})" if f"{name}_real" in figures else "" for name in names]
+        shown = [f"{figures[name]:.4g}{beside}" for name, beside in zip(names, real)]
+        cells.append([row["model"], row["settings"]["seed"], *shown, f"{row['seconds']:.0f}"])
+    print_table(
+        "Samples against held-out rows (real rows in their place)", ["model", "seed", *names, "s"], cells
+    )

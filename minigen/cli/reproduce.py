@@ -1,0 +1,155 @@
+"""`minigen reproduce`: a published experiment, by its own schedule, as far as time allows."""
+
+from __future__ import annotations
+
+import signal
+import time
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from minigen.reproduce.iwae_mnist import Settings
+    from minigen.training.loop import State
+
+SILENCE = 60.0  # seconds between two lines of progress where there is no terminal
+
+app = typer.Typer(help="Make a published experiment again, and write its row.", no_args_is_help=True)
+
+
+@app.callback()
+def _experiments() -> None:
+    """A command for each experiment."""
+
+
+@app.command("iwae-mnist")
+def iwae_mnist(
+    data: Annotated[Path, typer.Argument(help="Folder of MNIST: idx files, or mnist0.npz to mnist9.npz.")],
+    k: Annotated[int, typer.Option(help="Samples in the bound; 1 is the VAE.")] = 1,
+    run: Annotated[Path, typer.Option(help="Folder of the run.")] = Path("runs/iwae-mnist"),
+    stages: Annotated[int, typer.Option(help="Of the schedule's eight; stage i has 3^(i-1) epochs.")] = 8,
+    hours: Annotated[
+        float | None,
+        typer.Option(help="Stop after so long, and measure what there is; 0 measures without training."),
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run after a stop.")] = False,
+    samples: Annotated[int, typer.Option(help="Importance samples of each test image.")] = 5000,
+    images: Annotated[int | None, typer.Option(help="Measure on so many test images only.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of weights, bits and noise.")] = 0,
+    checkpoint_seconds: Annotated[float, typer.Option(help="Time between checkpoints.")] = 60.0,
+    json: Annotated[
+        Path | None, typer.Option(help="Put the row into this file, with those of other k.")
+    ] = None,
+) -> None:
+    """Table 1 of Burda et al. 2016: 784-200-200-50 on MNIST, bits drawn anew each time, NLL by samples."""
+    import scipy.linalg.blas  # noqa: F401 - its BLAS must be there to be limited: the compiled step calls it
+    from threadpoolctl import threadpool_limits
+
+    from minigen.cli.output import print_table
+    from minigen.errors import InputError
+    from minigen.provenance import Clock
+    from minigen.reproduce.iwae_mnist import Settings, training_images
+
+    settings = Settings(k, stages, seed)
+    if samples < 1 or (images is not None and images < 1):
+        raise InputError("--samples and --images: want at least 1")
+    clock = Clock()
+    train_images, test_images = training_images(data)
+    with threadpool_limits(1, user_api="blas"):  # at batch 20 a second thread only waits
+        if hours != 0:
+            _train(settings, train_images, run, resume, hours, checkpoint_seconds)
+        row = _measure(run, test_images[:images], samples)
+        record = clock.provenance(seed, sha256(train_images.tobytes() + test_images.tobytes()).hexdigest())
+    print_table(
+        "Test images, nats by importance sampling",
+        ["model", "nll_nats", "se", "active units", "epochs", "planned", "hours"],
+        [[row["model"], row["metrics"]["nll_nats"], row["se"]["nll_nats"], row["metrics"]["active_units"],
+          f"{row['epochs']:.1f}", row["epochs_planned"], f"{row['seconds'] / 3600:.2f}"]],
+    )  # fmt: skip
+    if json:
+        _put(json, row, record)
+
+
+def _train(
+    settings: Settings,
+    images: np.ndarray,
+    run: Path,
+    resume: bool,
+    hours: float | None,
+    checkpoint_seconds: float,
+) -> None:
+    import numpy as np
+    from rich.progress import Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    from minigen.cli.output import console
+    from minigen.errors import Interrupted
+    from minigen.reproduce.iwae_mnist import BATCH, STEPS, Experiment
+    from minigen.training.loop import Plan, train
+
+    end = None if hours is None else time.monotonic() + 3600 * hours
+    said = [time.monotonic()]
+    bar = Progress(
+        TextColumn("epoch {task.completed:.1f}/{task.total:.0f}, loss {task.fields[loss]:.2f}"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        disable=not console.is_terminal,
+    )
+    task = bar.add_task(settings.model, total=settings.epochs, loss=float("nan"))
+    experiment = Experiment(settings, images)
+
+    def report(state: State, logged: dict[str, float]) -> None:
+        calls = len(images) // (BATCH * STEPS)
+        bar.update(task, completed=state.epoch + state.position / calls, loss=logged["loss"])
+        if bar.disable and "epoch" in logged and time.monotonic() - said[0] >= SILENCE:
+            said[0] = time.monotonic()
+            console.print(f"epoch {state.epoch}/{settings.epochs}: loss {logged['loss']:.2f}")
+        if end is not None and time.monotonic() >= end and not state.finished:
+            signal.raise_signal(signal.SIGINT)  # as Ctrl-C: between two steps, and with a checkpoint
+
+    plan = Plan(settings.epochs, BATCH * STEPS, settings.seed, checkpoint_seconds=checkpoint_seconds)
+    try:
+        with bar:
+            train(
+                experiment,
+                np.arange(len(images)),
+                plan,
+                run=run,
+                resume=resume,
+                about=settings.about,
+                report=report,
+            )
+    except KeyboardInterrupt:
+        if end is None or time.monotonic() < end:
+            raise Interrupted(f"add --resume to go on with {run}") from None
+
+
+def _measure(run: Path, images: np.ndarray, samples: int) -> dict[str, Any]:
+    from rich.progress import Progress
+
+    from minigen.cli.output import console
+    from minigen.reproduce.iwae_mnist import row_of
+
+    with Progress(console=console, disable=not console.is_terminal, transient=True) as bar:
+        task = bar.add_task("measuring", total=len(images))
+        return row_of(run, images, samples, lambda done: bar.update(task, completed=done))
+
+
+def _put(file: Path, row: dict[str, Any], record: dict[str, Any]) -> None:
+    """Write the row beside those of other models and seeds in `file`, in place of an older one of its own."""
+    from minigen.cli.output import write_json
+    from minigen.errors import InputError
+    from minigen.training.checkpoint import read_json
+
+    rows: list[dict[str, Any]] = []
+    if file.exists():
+        document = read_json(file)
+        if not isinstance(document, dict) or document.get("command") != "reproduce":
+            raise InputError(f"{file} holds something else: choose another --json")
+        rows = [r for r in document["rows"] if (r["model"], r["seeds"]) != (row["model"], row["seeds"])]
+    rows = sorted([*rows, row | {"provenance": record}], key=lambda r: (r["settings"]["k"], r["seeds"]))
+    write_json(file, "reproduce", {"experiment": "iwae-mnist"}, rows, record)

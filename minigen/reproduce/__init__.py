@@ -1,0 +1,1 @@
+"""Published experiments made again: their schedule, their data, their figure."""
