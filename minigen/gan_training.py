@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -13,6 +13,7 @@ from minigen.errors import InputError
 from minigen.mlp import init_mlp, mlp_forward
 from minigen.optimizers import Adam, Optimizer
 from minigen.schedules import cosine_decay
+from minigen.training.settings import with_settings
 from minigen.typing import Array, Params
 
 ACTIVATIONS = ("relu", "leaky-relu")  # of the generator and of the discriminator
@@ -88,11 +89,7 @@ class Adversarial:
     beta2: ClassVar[float] = 0.999
 
     def __init__(self, defaults: Settings | None = None, **settings: Any) -> None:
-        defaults = defaults or self.points
-        known = asdict(defaults)
-        if unknown := set(settings) - set(known):
-            raise InputError(f"{self.id} has no setting {min(unknown)!r}; it has {', '.join(known)}")
-        self.config = replace(defaults, **settings)
+        self.config = with_settings(self.id, defaults or self.points, settings)
         self.params: Params = {}
         self.optimizers: dict[str, Optimizer] = {}
         self._steps = 1

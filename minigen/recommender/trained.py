@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -21,6 +21,7 @@ from minigen.recommender.autoencoder import Buffers, Form
 from minigen.recommender.base import Recommender, canonical
 from minigen.schedules import linear_warmup
 from minigen.training.loop import Plan, State, train
+from minigen.training.settings import with_settings
 from minigen.typing import Array, Params
 
 VALIDATION_K = 100  # model choice is by NDCG at this depth, or at the whole catalogue where it is smaller
@@ -84,10 +85,7 @@ class AutoencoderRecommender(Recommender):
     defaults: ClassVar[Settings]
 
     def __init__(self, **settings: Any) -> None:
-        known = asdict(self.defaults)
-        if unknown := set(settings) - set(known):
-            raise InputError(f"{self.id} has no setting {min(unknown)!r}; it has {', '.join(known)}")
-        self.config = replace(self.defaults, **settings)
+        self.config = with_settings(self.id, self.defaults, settings)
         self.params: Params = {}
         self.optimizers: dict[str, Optimizer] = {}
         self.state = State()

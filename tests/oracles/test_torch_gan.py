@@ -21,14 +21,6 @@ PHI = {
 ACTIVATIONS = pytest.mark.parametrize("activation", PHI)
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def network(rng, *sizes):
     params = init_mlp(sizes, rng, dtype=np.float64)
     return {name: w + rng.standard_normal(w.shape) / 3 for name, w in params.items()}

@@ -21,14 +21,6 @@ FORMS = {
 }
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def _reference(p, x, form, mask, eps, beta):
     """Written from the paper: log-likelihood and KL by torch.distributions."""
     activate = {"tanh": torch.tanh, "relu": torch.relu}[form.activation]

@@ -16,14 +16,6 @@ RTOL, ATOL = 1e-10, 1e-13
 QUANTITIES = {q.name: q for q in OPS if q.draw}
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def _kl(mu, log_var):
     normal, prior = (
         torch.distributions.Normal(mu, torch.exp(log_var / 2)),

@@ -16,14 +16,6 @@ PHI = {"tanh": torch.tanh, "softplus": torch.nn.functional.softplus, "relu": tor
 BATCH, K, SIZES = 6, 7, (11, 9, 8, 4)
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 @pytest.fixture(params=FORMS, ids=lambda form: f"{form.activation}-{form.likelihood}")
 def case(request, rng):
     form = request.param
