@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import integrate, special, stats
 
-from minigen import linear_gaussian, losses, vae
+from minigen import iwae, linear_gaussian, losses, vae
 from minigen.errors import InputError
 from minigen.linear_gaussian import LinearGaussian
 from minigen.optimizers import Adam
@@ -127,8 +127,11 @@ def test_log_probabilities_are_scipys(rng):
 def test_reparameterised_and_score_gradients_agree_and_differ_in_variance(rng):
     params = vae.init_params((60, 20, 5), rng, Form("tanh", "bernoulli"), np.float64)
     bits = rng.integers(0, 2, 60).astype(float)
-    estimates = estimate_gradients(params, bits, rng.standard_normal((20_000, 5)))
+    eps = rng.standard_normal((20_000, 5))
+    estimates = estimate_gradients(params, bits, eps)
     means = [e.mean(axis=0) for e in estimates]
+    _, cache = iwae.iwae_forward(params, np.tile(bits, (20_000, 1)), eps[:, None])
+    np.testing.assert_allclose(means[0], -iwae.iwae_backward(1.0, cache)["encoder.b1"], rtol=1e-10)
     errors = [e.std(axis=0) / np.sqrt(len(e)) for e in estimates]
     for other in (1, 2):
         assert (np.abs(means[0] - means[other]) < 4.5 * np.hypot(errors[0], errors[other])).all()
