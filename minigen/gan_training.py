@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
@@ -76,7 +77,7 @@ class WGANSettings(Settings):
             )
 
 
-class Adversarial:
+class Adversarial(ABC):
     """Two players over standardised rows.  Keyword arguments are the fields of its settings.
 
     Arrays: generator.*, discriminator.*, and the centre (D,) and scale (1,) that the rows had.
@@ -158,15 +159,17 @@ class Adversarial:
         prefix = f"{player}."
         return {name.removeprefix(prefix): w for name, w in self.params.items() if name.startswith(prefix)}
 
+    @abstractmethod
     def _discriminator(
         self, d: Params, real: Array, fake: Array, rng: np.random.Generator
     ) -> tuple[float, Params]:
-        raise NotImplementedError
+        """The loss and its gradients on one batch."""
 
+    @abstractmethod
     def _generator(self, g: Params, d: Params, z: Array) -> tuple[float, Params]:
-        raise NotImplementedError
+        """The loss and its gradients on one batch."""
 
-    def _after(self, d: Params) -> None:
+    def _after(self, d: Params) -> None:  # noqa: B027 - for most nothing
         """What happens to the discriminator after its step."""
 
 

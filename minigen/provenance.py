@@ -12,6 +12,18 @@ from typing import Any
 from minigen import __version__
 
 
+def blas_pools() -> list[dict[str, Any]]:
+    """The BLAS libraries in this process, as threadpoolctl tells of them."""
+    from threadpoolctl import threadpool_info
+
+    return [pool for pool in threadpool_info() if pool.get("user_api") == "blas"]
+
+
+def blas_threads() -> int | None:
+    """Threads that a matrix product may use; None where no BLAS says."""
+    return max((pool["num_threads"] for pool in blas_pools()), default=None)
+
+
 class Clock:
     """Started with the work, asked at its end."""
 
@@ -22,9 +34,8 @@ class Clock:
         """The record of one run: `seconds` of wall time since the start, `peak_memory_mb` of the process."""
         import numpy as np
         import scipy
-        from threadpoolctl import threadpool_info
 
-        pools = [p for p in threadpool_info() if p.get("user_api") == "blas"]
+        pools = blas_pools()
         return {
             "seed": seed,
             "command": " ".join(["minigen", *map(shlex.quote, sys.argv[1:])]),
@@ -32,7 +43,7 @@ class Clock:
             "seconds": round(time.perf_counter() - self._start, 2),
             "peak_memory_mb": peak_memory_mb(),
             "machine": f"{_processor()}, {_cores()} cores, {platform.system()} {platform.machine()}",
-            "threads": max((p["num_threads"] for p in pools), default=None),
+            "threads": blas_threads(),
             "blas": sorted(
                 {f"{p['internal_api']} {p.get('version')} {p.get('architecture', '')}" for p in pools}
             ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
@@ -74,7 +75,7 @@ class IWAESettings(Settings):
             raise InputError(f"k: want at least 1, got {self.k}")
 
 
-class Variational:
+class Variational(ABC):
     """An encoder and a decoder over rows.  Keyword arguments are the fields of its settings.
 
     Arrays: encoder.*, decoder.*, and the centre (D,) and scale (1,) that the rows had: 0 and 1 for bits.
@@ -170,8 +171,9 @@ class Variational:
         grids = {"reconstructions": pairs.reshape(2 * n, COLUMNS, rows.shape[1])} if n else {}
         return grids | {"traversals": self.traverse(rows[rng.integers(len(rows))], rows)}
 
+    @abstractmethod
     def _bound(self, x: Array, rng: np.random.Generator) -> tuple[dict[str, float], Params]:
-        raise NotImplementedError
+        """The loss and its gradients on one batch."""
 
     def _model(self) -> Params:
         return {name: w for name, w in self.params.items() if name not in ("centre", "scale")}

@@ -147,8 +147,18 @@ def test_resume_refuses_another_run(tmp_path):
         MultVAE(**SMALL | {"hidden": 13}).fit(clicks(), run=tmp_path / "run", resume=True)
     with pytest.raises(InputError, match="another model"):
         SeedVAE(**SMALL).fit(clicks(), run=tmp_path / "run", resume=True)
-    with pytest.raises(InputError, match="cannot be resumed"):
-        MultVAE(**SMALL).fit(clicks(n_items=31), run=tmp_path / "run", resume=True)
+    for other in (clicks(n_items=31), clicks(seed=5)):
+        with pytest.raises(InputError, match="another data_hash"):
+            MultVAE(**SMALL).fit(other, run=tmp_path / "run", resume=True)
+
+
+def test_resume_with_another_number_of_threads_warns(tmp_path):
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(2, user_api="blas"), pytest.raises(StopError):
+        MultVAE(**SMALL).fit(clicks(), run=tmp_path, checkpoint_seconds=0, report=stop_at(5))
+    with threadpool_limits(1, user_api="blas"), pytest.warns(UserWarning, match="2 BLAS threads, now with 1"):
+        MultVAE(**SMALL).fit(clicks(), run=tmp_path, resume=True)
 
 
 def test_a_failed_write_leaves_the_last_checkpoint_and_nothing_half_written(tmp_path, monkeypatch):

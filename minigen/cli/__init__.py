@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 
 import typer
 
@@ -52,6 +53,7 @@ def _register() -> None:
 def main(args: list[str] | None = None) -> None:
     """Run a command and exit: 0, 2 with one line for bad input, 130 after Ctrl-C."""
     _register()
+    warnings.formatwarning = lambda message, *_: f"minigen: {message}\n"  # for people: one line, no source
     try:
         code = app(args, standalone_mode=False)
     except InputError as error:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from time import monotonic, perf_counter, process_time
+from time import perf_counter, process_time
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
@@ -17,7 +15,6 @@ if TYPE_CHECKING:
     from minigen.data.vectors import Vectors
 
 FRAMES = 40  # of an animation, about
-SILENCE = 10.0  # seconds between two lines of progress where there is no terminal
 SHOWN_POINTS, SHOWN_IMAGES = 1000, 64
 
 
@@ -46,6 +43,7 @@ def run_once(
 ) -> dict[str, Any]:
     """Train, draw and measure: the row of one run."""
     from minigen.cli.pictures import write_animation, write_picture
+    from minigen.cli.progress import progress
     from minigen.errors import Interrupted
     from minigen.evaluation.samples import measure_samples
 
@@ -96,38 +94,6 @@ def run_once(
         "seconds": round(seconds, 2),
         "cpu_seconds": round(cpu_seconds, 2),
     }
-
-
-@contextmanager
-def progress(epochs: int) -> Iterator[Callable[[State, dict[str, float]], None]]:
-    """A progress bar, to be called after every step and epoch; without a terminal, a line now and then."""
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
-    from minigen.cli.output import console
-
-    bar = Progress(
-        TextColumn("epoch {task.completed:.0f}/{task.total:.0f}"),
-        BarColumn(bar_width=24),
-        TextColumn("{task.fields[losses]}"),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        disable=not console.is_terminal,
-    )
-    said = [monotonic()]
-    task = bar.add_task("train", total=epochs, losses="")
-
-    def report(state: State, logged: dict[str, float]) -> None:
-        if "epoch" not in logged:
-            return
-        losses = " · ".join(f"{name} {value:.4g}" for name, value in logged.items() if name != "epoch")
-        bar.update(task, completed=state.epoch, losses=losses)
-        if bar.disable and (monotonic() - said[0] >= SILENCE or state.finished):
-            said[0] = monotonic()
-            console.print(f"epoch {state.epoch}/{epochs}: {losses}", markup=False)
-
-    with bar:
-        yield report
 
 
 def print_runs(rows: list[dict[str, Any]]) -> None:

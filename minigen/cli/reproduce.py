@@ -83,39 +83,24 @@ def _train(
     checkpoint_seconds: float,
 ) -> None:
     import numpy as np
-    from rich.progress import Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-    from minigen.cli.output import console
+    from minigen.cli.progress import progress
     from minigen.errors import Interrupted
     from minigen.reproduce.iwae_mnist import BATCH, STEPS, Experiment
     from minigen.training.loop import Plan, train
 
     end = None if hours is None else time.monotonic() + 3600 * hours
-    said = [time.monotonic()]
-    bar = Progress(
-        TextColumn("epoch {task.completed:.1f}/{task.total:.0f}, loss {task.fields[loss]:.2f}"),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        disable=not console.is_terminal,
-    )
-    task = bar.add_task(settings.model, total=settings.epochs, loss=float("nan"))
-    experiment = Experiment(settings, images)
 
     def report(state: State, logged: dict[str, float]) -> None:
-        calls = len(images) // (BATCH * STEPS)
-        bar.update(task, completed=state.epoch + state.position / calls, loss=logged["loss"])
-        if bar.disable and "epoch" in logged and time.monotonic() - said[0] >= SILENCE:
-            said[0] = time.monotonic()
-            console.print(f"epoch {state.epoch}/{settings.epochs}: loss {logged['loss']:.2f}")
+        show(state, logged)
         if end is not None and time.monotonic() >= end and not state.finished:
             signal.raise_signal(signal.SIGINT)  # as Ctrl-C: between two steps, and with a checkpoint
 
     plan = Plan(settings.epochs, BATCH * STEPS, settings.seed, checkpoint_seconds=checkpoint_seconds)
     try:
-        with bar:
+        with progress(settings.epochs, SILENCE) as show:
             train(
-                experiment,
+                Experiment(settings, images),
                 np.arange(len(images)),
                 plan,
                 run=run,

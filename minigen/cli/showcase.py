@@ -11,6 +11,7 @@ import numpy as np
 from minigen import plots
 from minigen.cli import work
 from minigen.cli.output import console, print_table, program
+from minigen.cli.progress import progress
 from minigen.data import protocol_split
 from minigen.errors import InputError
 from minigen.evaluation.bootstrap import Comparison, paired_bootstrap
@@ -52,7 +53,7 @@ class Showcase:
         self._say("Training popularity and EASE (closed form), then Mult-VAE by mini-batches:")
         for model in self.models[:-1]:
             model.fit(self.split.train)
-        with work.progress(self.vae.config.epochs) as report_progress:
+        with progress(self.vae.config.epochs) as report_progress:
             self.vae.fit(self.split.train, self.split.validation, report=report_progress)
         write_split(self.out / "run", self.split)
         self.vae.save(self.out / "run")

@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from time import monotonic as clock
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from minigen.cli.columns import Columns
     from minigen.data.interactions import HeldOut, Split
     from minigen.recommender import AutoencoderRecommender, Recommender
-    from minigen.training.loop import State
 
 METRICS = ("recall@20", "recall_min@20", "recall_min@50", "ndcg@20", "ndcg@100", "precision@5")
 VALIDATION_METRIC = "ndcg@100"
 VALIDATION_SHARE = 0.1  # of the training clicks of a published split
-SILENCE = 10.0  # seconds between two lines of progress where there is no terminal
 SPLITS = ("strong", "weak", "time")
 
 TestOption = Annotated[
@@ -48,7 +41,7 @@ def check_run_folder(out: Path, resume: bool) -> None:
 
     if out.exists() and not out.is_dir():
         raise InputError(f"{out} is a file, not a folder for a run")
-    exists = (out / "LATEST").exists()
+    exists = (out / "ids.json").exists() or (out / "LATEST").exists()
     if exists and not resume:
         raise InputError(f"{out} holds a run already: add --resume to go on with it, or choose another --out")
     if resume and not (out / "ids.json").exists():
@@ -92,7 +85,7 @@ def make_split(
     whole = data.to_interactions(table, duplicates=duplicates, k_core=k_core)
     if split == "weak":
         return data.weak_split(whole, seed=seed, binary=binary)
-    n = held_out or max(1, len(whole.users) // 10)
+    n = max(1, len(whole.users) // 10) if held_out is None else held_out
     return data.strong_split(whole, n, n, seed, binary=binary)
 
 
@@ -104,43 +97,6 @@ def describe(data: Split) -> str:
         f"{len(data.test.users):,} for test; {len(data.items):,} items, {data.train.nnz:,} pairs; "
         f"hash {data.hash[:12]}"
     )
-
-
-@contextmanager
-def progress(epochs: int) -> Iterator[Callable[[State, dict[str, float]], None]]:
-    """A progress bar, to be called after every step and epoch; without a terminal, a line now and then."""
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
-    from minigen.cli.output import console
-
-    bar = Progress(
-        TextColumn("epoch {task.fields[epoch]}/" + str(epochs)),
-        BarColumn(bar_width=24),
-        TextColumn(
-            "loss {task.fields[loss]:.1f} · KL {task.fields[kl]:.1f} · validation {task.fields[score]}"
-        ),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        transient=False,
-        disable=not console.is_terminal,
-    )
-    said = [clock()]
-    task = bar.add_task("train", total=float(epochs), epoch=1, loss=0.0, kl=0.0, score="-")
-
-    def report(state: State, logged: dict[str, float]) -> None:
-        if "epoch" in logged:
-            score = f"{logged['validation']:.4f}" if "validation" in logged else "-"
-            bar.update(task, completed=state.epoch, epoch=state.epoch, score=score)
-            if bar.disable and (clock() - said[0] >= SILENCE or state.finished):
-                said[0] = clock()
-                parts = f"loss {logged['loss']:.1f} · KL {logged['kl']:.1f} · validation {score}"
-                console.print(f"epoch {state.epoch}/{epochs}: {parts}")
-        else:
-            bar.update(task, loss=logged["loss"], kl=logged["kl"])
-
-    with bar:
-        yield report
 
 
 def fit(
@@ -157,7 +113,7 @@ def fit(
     With `refit` a trained model is fitted twice: in `out`/choice with early stopping, which chooses the
     number of epochs, then anew for so many epochs with the validation clicks put back.
     """
-    from minigen.errors import InputError
+    from minigen.errors import InputError, Interrupted
     from minigen.recommender import AutoencoderRecommender
     from minigen.recommender.runs import merged_training, read_split, write_split
 
@@ -170,29 +126,29 @@ def fit(
     if not isinstance(model, AutoencoderRecommender):
         model.fit(final.train).save(out)
         return model, final
-    if refit and data.validation is not None:
-        choice = _fit_with_progress(model, data, out / "choice", checkpoint_seconds)
-        model = type(model)(**model.settings | {"epochs": choice.state.best_epoch})
-    return _fit_with_progress(model, final, out, checkpoint_seconds), final
+    try:
+        if refit and data.validation is not None:
+            choice = _fit_with_progress(model, data, out / "choice", checkpoint_seconds)
+            model = type(model)(**model.settings | {"epochs": choice.state.best_epoch})
+        return _fit_with_progress(model, final, out, checkpoint_seconds), final
+    except KeyboardInterrupt:
+        raise Interrupted(f"add --resume to go on with {out}") from None
 
 
 def _fit_with_progress(
     model: AutoencoderRecommender, data: Split, run: Path, checkpoint_seconds: float
 ) -> AutoencoderRecommender:
-    from minigen.errors import Interrupted
+    from minigen.cli.progress import progress
 
-    try:
-        with progress(model.config.epochs) as report:
-            return model.fit(
-                data.train,
-                data.validation,
-                run=run,
-                resume=(run / "LATEST").exists(),
-                checkpoint_seconds=checkpoint_seconds,
-                report=report,
-            )
-    except KeyboardInterrupt:
-        raise Interrupted(f"add --resume to go on with {run}") from None
+    with progress(model.config.epochs) as report:
+        return model.fit(
+            data.train,
+            data.validation,
+            run=run,
+            resume=(run / "LATEST").exists(),
+            checkpoint_seconds=checkpoint_seconds,
+            report=report,
+        )
 
 
 def validation_score(model: Recommender, data: Split) -> dict[str, float]:

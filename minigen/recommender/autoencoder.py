@@ -5,20 +5,16 @@ x -> normalise -> drop out -> encoder -> mu, log_var -> z -> decoder -> logits -
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from minigen import initializers, losses, ops
+from minigen.mlp import ACTIVATIONS
 from minigen.ops.dropout import Mask
 from minigen.ops.sparse import with_data
 from minigen.typing import CSR, Array, Params
 
-ACTIVATIONS: dict[str, tuple[Callable, Callable]] = {
-    "tanh": (ops.tanh_forward, ops.tanh_backward),
-    "relu": (ops.relu_forward, ops.relu_backward),
-}
 LIKELIHOODS = ("multinomial", "bernoulli")
 
 
@@ -71,25 +67,29 @@ class Cache(NamedTuple):
     kl: Any
 
 
-def init_params(n_items: int, hidden: int, latent: int, form: Form, rng: np.random.Generator) -> Params:
-    """Random weights: Xavier for tanh, He before ReLU; biases near 0 (std .001).
+def shapes(n_items: int, hidden: int, latent: int) -> dict[str, tuple[int, ...]]:
+    """w_in (M, H), w_mu and w_log_var (H, Z), w_dec (Z, H), w_out (H, M), and a bias each."""
+    weights = {
+        "w_in": (n_items, hidden),
+        "w_mu": (hidden, latent),
+        "w_log_var": (hidden, latent),
+        "w_dec": (latent, hidden),
+        "w_out": (hidden, n_items),
+    }
+    return weights | {name.replace("w_", "b_"): shape[1:] for name, shape in weights.items()}
 
-    w_in (M, H), w_mu and w_log_var (H, Z), w_dec (Z, H), w_out (H, M), and a bias each.
-    """
-    first = initializers.he_normal if form.activation == "relu" else initializers.xavier_uniform
-    linear = initializers.xavier_uniform
-    params = {
-        "w_in": first(n_items, hidden, rng),
-        "w_mu": linear(hidden, latent, rng),
-        "w_log_var": linear(hidden, latent, rng),
-        "w_dec": first(latent, hidden, rng),
-        "w_out": linear(hidden, n_items, rng),
-    }
-    biases = {
-        name.replace("w_", "b_"): initializers.truncated_normal(w.shape[1], 1e-3, rng)
-        for name, w in params.items()
-    }
-    return params | biases
+
+def init_params(n_items: int, hidden: int, latent: int, form: Form, rng: np.random.Generator) -> Params:
+    """Random arrays of `shapes`: Xavier, He before a ReLU; biases near 0 (std .001)."""
+    params: Params = {}
+    for name, shape in shapes(n_items, hidden, latent).items():
+        if name.startswith("b_"):
+            params[name] = initializers.truncated_normal(shape[0], 1e-3, rng)
+        else:
+            he = name in ("w_in", "w_dec") and form.activation.endswith("relu")
+            draw = initializers.he_normal if he else initializers.xavier_uniform
+            params[name] = draw(shape[0], shape[1], rng)
+    return params
 
 
 def encode(params: Params, x: CSR, form: Form, mask: Mask | Array | None = None) -> tuple[Array, Array, dict]:
@@ -97,7 +97,7 @@ def encode(params: Params, x: CSR, form: Form, mask: Mask | Array | None = None)
 
     `mask` (nnz,) drops clicks; None keeps them all, as serving does.
     """
-    activate = ACTIVATIONS[form.activation][0]
+    activate = ACTIVATIONS[form.activation].forward
     caches: dict[str, Any] = {"normalised": None, "dropped": None}
     if form.normalise:
         x, caches["normalised"] = ops.l2_normalise_forward(x)
@@ -115,7 +115,7 @@ def decode(params: Params, z: Array, form: Form, out: Array | None = None) -> tu
     """Logits (B, M) of codes z (B, Z), into `out` where given, and the caches.   [eq:decoder]"""
     caches: dict[str, Any] = {}
     a, caches["decoder"] = ops.dense_forward(z, params["w_dec"], params["b_dec"])
-    h, caches["decoder_act"] = ACTIVATIONS[form.activation][0](a)
+    h, caches["decoder_act"] = ACTIVATIONS[form.activation].forward(a)
     logits, caches["logits"] = ops.dense_forward(h, params["w_out"], params["b_out"], out=out)
     return logits, caches
 
@@ -148,7 +148,7 @@ def forward(
 
 def backward(cache: Cache, form: Form, beta: float, buffers: Buffers | None = None) -> Params:
     """Gradients of `forward`'s loss in every parameter, by name.   [eq:beta-elbo-backward]"""
-    activate_backward = ACTIVATIONS[form.activation][1]
+    activate_backward = ACTIVATIONS[form.activation].backward
     if form.likelihood == "multinomial":
         d_logits = ops.softmax_nll_backward(1.0, cache.nll)
     else:
@@ -180,7 +180,7 @@ def clicks_backward(d_logits: Array, encoder: dict, decoder: dict, form: Form) -
 
     `encoder` and `decoder` are the caches of `encode` and `decode`.
     """
-    activate_backward = ACTIVATIONS[form.activation][1]
+    activate_backward = ACTIVATIONS[form.activation].backward
     d_h, _, _ = ops.dense_backward(d_logits, decoder["logits"])
     d_mu, _, _ = ops.dense_backward(activate_backward(d_h, decoder["decoder_act"]), decoder["decoder"])
     d_h, _, _ = ops.dense_backward(d_mu, encoder["mu"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -17,13 +18,15 @@ from minigen.typing import Array, Params
 
 def canonical(histories: csr_matrix) -> csr_matrix:
     """The rows in float32 with every item at most once: repeated entries are summed, zeros dropped."""
+    if histories.dtype == np.float32 and histories.has_canonical_format and histories.data.all():
+        return histories  # nobody writes into it
     rows = csr_matrix(histories, dtype=np.float32, copy=True)
     rows.sum_duplicates()
     rows.eliminate_zeros()
     return rows
 
 
-class Recommender:
+class Recommender(ABC):
     """A model that scores every item for a history; histories are CSR rows, scores NumPy rows.
 
     A subclass names itself, takes its settings as keyword arguments, and keeps what it learnt in `params`.
@@ -40,21 +43,21 @@ class Recommender:
         return {name: getattr(self, name) for name in list(inspect.signature(type(self)).parameters)}
 
     @property
+    @abstractmethod
     def n_items(self) -> int:
         """The number of items M the model was fitted on; 0 before fit."""
-        raise NotImplementedError
 
+    @abstractmethod
     def fit(self, train: csr_matrix, validation: Any = None) -> Self:
         """Learn from the rows of `train` (U, M)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def score(self, histories: csr_matrix) -> Array:
         """A score (B, M) for every item; higher is better, only the order within a row has a meaning."""
-        raise NotImplementedError
 
+    @abstractmethod
     def click_gradient(self, histories: csr_matrix, d_scores: Array) -> csr_matrix:
         """d <scores, d_scores> / d x at the clicks of each history: CSR of the histories' pattern."""
-        raise NotImplementedError
 
     def recommend(
         self, histories: csr_matrix, k: int = 10, exclude_seen: bool = True

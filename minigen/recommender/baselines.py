@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -99,12 +99,18 @@ class EASE(Recommender):
 
 
 def _want_memory(n_bytes: int, what: str) -> None:
-    try:
-        available = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):
-        return  # a system that does not say
-    if n_bytes > available:
+    available = _available_memory()
+    if available is not None and n_bytes > available:
         raise InputError(
             f"{what} needs {n_bytes / 2**30:.1f} GiB of memory, {available / 2**30:.1f} GiB are free; "
             "raise the k-core to drop rare items, or train mult-vae"
         )
+
+
+def _available_memory() -> int | None:
+    """Bytes that a process can have, what the system caches included; None where it does not say."""
+    try:
+        with Path("/proc/meminfo").open(encoding="ascii") as lines:
+            return next(1024 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable:"))
+    except (OSError, StopIteration, ValueError):
+        return None

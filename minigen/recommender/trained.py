@@ -12,9 +12,10 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 from minigen import ops
-from minigen.data.interactions import HeldOut
+from minigen.data.interactions import HeldOut, pairs_hash
 from minigen.errors import InputError
 from minigen.evaluation.evaluate import evaluate
+from minigen.mlp import ACTIVATIONS
 from minigen.optimizers import Optimizer, make_optimizer
 from minigen.recommender import autoencoder
 from minigen.recommender.autoencoder import Buffers, Form
@@ -56,10 +57,8 @@ class Settings:
                 raise InputError(f"{name}: want a number of at least 0, got {getattr(self, name)}")
         if not 0 <= self.dropout < 1:
             raise InputError(f"dropout: want at least 0 and below 1, got {self.dropout}")
-        if self.activation not in autoencoder.ACTIVATIONS:
-            raise InputError(
-                f"activation: want {' or '.join(autoencoder.ACTIVATIONS)}, got {self.activation}"
-            )
+        if self.activation not in ACTIVATIONS:
+            raise InputError(f"activation: want {' or '.join(ACTIVATIONS)}, got {self.activation}")
         if self.likelihood not in autoencoder.LIKELIHOODS:
             raise InputError(
                 f"likelihood: want {' or '.join(autoencoder.LIKELIHOODS)}, got {self.likelihood}"
@@ -129,7 +128,7 @@ class AutoencoderRecommender(Recommender):
             validate=None if validation is None else lambda: self._validate(validation),
             run=None if run is None else Path(run),
             resume=resume,
-            about={"model": self.id, "settings": self.settings},
+            about={"model": self.id, "settings": self.settings, "data_hash": pairs_hash(rows)},
             report=report,
         )
         self._buffers = Buffers()
@@ -172,11 +171,8 @@ class AutoencoderRecommender(Recommender):
     def restore(self, arrays: Params) -> None:
         """Take over learnt arrays; raises ValueError where names or shapes are not this model's."""
         n_items = arrays["w_in"].shape[0]
-        rng = np.random.default_rng(0)
-        wanted = autoencoder.init_params(
-            n_items, self.config.hidden, self.config.latent, self.config.form, rng
-        )
-        if {k: a.shape for k, a in wanted.items()} != {k: a.shape for k, a in arrays.items()}:
+        wanted = autoencoder.shapes(n_items, self.config.hidden, self.config.latent)
+        if {name: array.shape for name, array in arrays.items()} != wanted:
             raise ValueError("the arrays have other names or shapes than its settings ask for")
         super().restore(arrays)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -17,6 +18,7 @@ import numpy as np
 
 from minigen.errors import InputError
 from minigen.optimizers import Optimizer
+from minigen.provenance import blas_threads
 from minigen.training import checkpoint
 from minigen.training.interrupt import DelayedInterrupt
 from minigen.typing import Params
@@ -174,7 +176,7 @@ def _save(model: Trainable, run: Path, state: State, best: Params, about: dict[s
         files |= {f"optimizer-{name}": o.arrays() for name, o in model.optimizers.items()}
         if best:
             files["current"] = model.params
-    checkpoint.save(run, state.step, files, about | asdict(state))
+    checkpoint.save(run, state.step, files, about | asdict(state) | {"threads": blas_threads()})
 
 
 def _begin(model: Trainable, run: Path, resume: bool, about: dict[str, Any]) -> tuple[State, Params]:
@@ -188,6 +190,12 @@ def _begin(model: Trainable, run: Path, resume: bool, about: dict[str, Any]) -> 
     for key, value in about.items():
         if saved.get(key) != value:
             raise InputError(f"{run} was made with another {key}: {saved.get(key)!r}, now {value!r}")
+    if saved.get("threads") != blas_threads():
+        warnings.warn(
+            f"{run} ran with {saved.get('threads')} BLAS threads, now with {blas_threads()}: "
+            "the weights will be as good, but not the same bytes",
+            stacklevel=4,
+        )
     try:
         state = State(**{key: saved[key] for key in asdict(State())})
         current = arrays.get("current", arrays["weights"])
