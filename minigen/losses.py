@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from minigen.errors import InputError
-from minigen.ops.activations import sigmoid, softplus
+from minigen.ops.activations.numpy_activations import sigmoid, softplus
 from minigen.ops.checks import want_canonical, want_same_shape, want_shape
 from minigen.ops.sparse import row_of_each
 from minigen.typing import CSR, Array

@@ -4,7 +4,7 @@ Every operation is ``op_forward(x, *params) -> (y, cache)`` with ``op_backward(d
 d_y, and without a 1/B, which belongs to the losses.
 """
 
-from minigen.ops.activations import (
+from minigen.ops.activations.numpy_activations import (
     leaky_relu_backward,
     leaky_relu_forward,
     relu_backward,
@@ -20,14 +20,14 @@ from minigen.ops.activations import (
 )
 from minigen.ops.adam.numpy_adam import AdamState, adam_step
 from minigen.ops.dense.numpy_dense import dense_backward, dense_forward
-from minigen.ops.dropout import (
+from minigen.ops.dropout.numpy_dropout import (
     dropout_backward,
     dropout_forward,
     dropout_mask,
     l2_normalise_backward,
     l2_normalise_forward,
 )
-from minigen.ops.gaussian import (
+from minigen.ops.gaussian.numpy_gaussian import (
     gaussian_kl_backward,
     gaussian_kl_forward,
     reparameterise_backward,

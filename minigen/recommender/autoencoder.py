@@ -11,7 +11,7 @@ import numpy as np
 
 from minigen import initializers, losses, ops
 from minigen.mlp import ACTIVATIONS
-from minigen.ops.dropout import Mask
+from minigen.ops.dropout.numpy_dropout import Mask
 from minigen.ops.sparse import with_data
 from minigen.typing import CSR, Array, Params
 

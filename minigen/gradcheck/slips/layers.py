@@ -8,7 +8,7 @@ import numpy as np
 
 from minigen import ops
 from minigen.gradcheck.slips.registry import wrong_backward, wrong_forward
-from minigen.ops.dropout import DropoutCache
+from minigen.ops.dropout.numpy_dropout import DropoutCache
 from minigen.ops.sparse import row_of_each, row_sums, with_data
 from minigen.typing import CSR, Array
 

@@ -1,0 +1,1 @@
+"""What happens to a sparse row before it enters the encoder."""

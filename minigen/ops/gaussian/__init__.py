@@ -1,0 +1,1 @@
+"""Gaussian codes: the reparameterised draw and the divergence from the prior."""
