@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
-from minigen import ops
+from minigen.backends import NUMPY, Backend
 from minigen.typing import Params
 
 
@@ -58,44 +58,58 @@ class SGD:
 
 
 class Adam:
-    """Adam over named arrays, see `minigen.ops.adam_step`.
+    """Adam over named arrays of a backend, see `minigen.ops.adam_step`.
 
     Raises ValueError unless lr > 0.
     """
 
-    def __init__(self, lr: float = 1e-3, beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8) -> None:
+    def __init__(
+        self,
+        lr: float = 1e-3,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        eps: float = 1e-8,
+        ops: Backend = NUMPY,
+    ) -> None:
         if not lr > 0:
             raise ValueError(f"lr: want a number above 0, got {lr}")
         self.lr, self.beta1, self.beta2, self.eps = lr, beta1, beta2, eps
-        self._states: dict[str, ops.AdamState] = {}
+        self._ops = ops
+        self._states: dict[str, Any] = {}
 
     def step(self, params: Params, grads: Params) -> None:
         """Move every array of `params` in place; gradients are left as they are."""
         for name, w in params.items():
-            state = self._states.setdefault(name, ops.AdamState.zeros_like(w))
-            ops.adam_step(w, grads[name], state, self.lr, self.beta1, self.beta2, self.eps)
+            if name not in self._states:
+                self._states[name] = self._ops.AdamState.zeros_like(w)
+            state = self._states[name]
+            self._ops.adam_step(w, grads[name], state, self.lr, self.beta1, self.beta2, self.eps)
 
     def arrays(self) -> Params:
         """Both moments and the number of steps, by parameter."""
         arrays: Params = {}
         for name, state in self._states.items():
-            arrays |= {f"m.{name}": state.m, f"v.{name}": state.v}
+            arrays |= self._ops.get({f"m.{name}": state.m, f"v.{name}": state.v})
             arrays[f"t.{name}"] = np.array([state.t], dtype=np.float64)
         return arrays
 
     def restore(self, arrays: Params) -> None:
         """Go on from `arrays()` of an earlier run."""
         names = [key.removeprefix("m.") for key in arrays if key.startswith("m.")]
+        put, state = self._ops.put, self._ops.AdamState
         self._states = {
-            name: ops.AdamState(arrays[f"m.{name}"], arrays[f"v.{name}"], int(arrays[f"t.{name}"][0]))
+            name: state(put(arrays[f"m.{name}"]), put(arrays[f"v.{name}"]), int(arrays[f"t.{name}"][0]))
             for name in names
         }
 
 
-def make_optimizer(name: str, lr: float, momentum: float = 0.0) -> Optimizer:
-    """The optimiser called `name`, "sgd" or "adam".  Raises ValueError for another name."""
+def make_optimizer(name: str, lr: float, momentum: float = 0.0, ops: Backend = NUMPY) -> Optimizer:
+    """The optimiser called `name`, "sgd" or "adam", over arrays of a backend.
+
+    Raises ValueError for another name.
+    """
     if name == "sgd":
         return SGD(lr, momentum)
     if name == "adam":
-        return Adam(lr)
+        return Adam(lr, ops=ops)
     raise ValueError(f"optimizer: want sgd or adam, got {name}")

@@ -42,7 +42,7 @@ class Clock:
             "data_hash": data_hash,
             "seconds": round(time.perf_counter() - self._start, 2),
             "peak_memory_mb": peak_memory_mb(),
-            "machine": f"{_processor()}, {_cores()} cores, {platform.system()} {platform.machine()}",
+            "machine": f"{_processor()}, {cores()} cores, {platform.system()} {platform.machine()}",
             "threads": blas_threads(),
             "blas": sorted(
                 {f"{p['internal_api']} {p.get('version')} {p.get('architecture', '')}" for p in pools}
@@ -64,7 +64,8 @@ def peak_memory_mb() -> float | None:
     return round(peak / (2**20 if sys.platform == "darwin" else 2**10), 1)
 
 
-def _cores() -> int:
+def cores() -> int:
+    """The cores that this process may use."""
     import os
 
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -23,9 +23,9 @@ def one_history(rng: np.random.Generator) -> sparse.csr_matrix:
     return sparse.csr_matrix((weights, columns, [0, CLICKS]), shape=(1, N_ITEMS))
 
 
-def autoencoder_of(kind, rng):
-    model = kind(hidden=9, latent=4)
-    shapes = autoencoder.init_params(N_ITEMS, 9, 4, model.config.form, rng)
+def autoencoder_of(kind, rng, hidden=9):
+    model = kind(hidden=hidden, latent=4)
+    shapes = autoencoder.init_params(N_ITEMS, hidden, 4, model.config.form, rng)
     model.params = {name: 0.7 * rng.standard_normal(array.shape) for name, array in shapes.items()}
 
     def scores(x):
@@ -42,7 +42,13 @@ def ease(rng):
 
 
 @pytest.mark.parametrize(
-    "make", [lambda r: autoencoder_of(MultVAE, r), lambda r: autoencoder_of(SeedVAE, r), ease]
+    "make",
+    [
+        lambda r: autoencoder_of(MultVAE, r),
+        lambda r: autoencoder_of(MultVAE, r, hidden=0),
+        lambda r: autoencoder_of(SeedVAE, r),
+        ease,
+    ],
 )
 def test_influence_is_the_click_times_the_derivative_of_the_log_probability(make, rng):
     model, scores = make(rng)

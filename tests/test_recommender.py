@@ -12,6 +12,7 @@ from minigen.evaluation.evaluate import evaluate
 from minigen.recommender import EASE, MODELS, MultVAE, Popularity, SeedVAE, load_model
 from minigen.recommender.lookup import history_of_items, history_of_user
 from minigen.recommender.runs import merged_training, read_split, write_split
+from minigen.schedules import cosine_decay
 
 N_GROUPS, GROUP = 4, 8
 
@@ -50,7 +51,12 @@ def split() -> Split:
 
 @pytest.mark.parametrize(
     "model",
-    [EASE(l2=10.0), MultVAE(**FAST, lr=5e-3), SeedVAE(**FAST | {"dropout": 0.0, "lr": 0.05, "epochs": 60})],
+    [
+        EASE(l2=10.0),
+        MultVAE(**FAST, lr=5e-3),
+        MultVAE(**FAST | {"hidden": 0}, lr=5e-3),
+        SeedVAE(**FAST | {"dropout": 0.0, "lr": 0.05, "epochs": 60}),
+    ],
 )
 def test_learns_what_popularity_cannot_know(model, split):
     baseline = evaluate(Popularity().fit(split.train), split.test, ("recall@8",)).mean("recall@8")
@@ -133,7 +139,8 @@ def test_recommend_pads_where_too_few_items_are_left(split):
 @pytest.mark.parametrize(
     "settings",
     [
-        {"hidden": 0},
+        {"hidden": -1},
+        {"lr_schedule": "steps"},
         {"dropout": 1.0},
         {"beta": float("nan")},
         {"lr": -1.0},
@@ -210,3 +217,20 @@ def test_repeated_and_zero_entries_of_a_matrix_change_nothing_but_their_sum(name
     one, two = (MODELS[name](**settings).fit(x) for x in (whole, halves))
     for key, array in one.params.items():
         np.testing.assert_array_equal(array, two.params[key])
+
+
+def test_without_hidden_layers_scores_are_linear_in_the_clicks(rng, split):
+    model = MultVAE(hidden=0, latent=4, epochs=1, batch=8, normalise=False).fit(split.train)
+    assert set(model.params) == {"w_mu", "b_mu", "w_log_var", "b_log_var", "w_out", "b_out"}
+    one, other = (sparse.csr_matrix(rng.integers(1, 3, (3, model.n_items)).astype(np.float32)) for _ in "ab")
+    together, apart = model.score(one + other), model.score(one) + model.score(other)
+    np.testing.assert_allclose(together, apart - model.score(0 * one), 1e-4, 1e-5)
+
+
+def test_a_cosine_takes_the_step_to_zero(split):
+    fitted = MultVAE(**FAST | {"lr": 0.01, "lr_schedule": "cosine", "epochs": 5}).fit(split.train)
+    n = 5 * fitted._steps_per_epoch
+    assert fitted.optimizers["all"].lr == pytest.approx(cosine_decay(n - 1, n, 0.01))
+    assert 0 < fitted.optimizers["all"].lr < 0.005
+    kept = MultVAE(**FAST | {"lr": 0.01, "epochs": 5}).fit(split.train)
+    assert kept.optimizers["all"].lr == 0.01

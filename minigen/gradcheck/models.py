@@ -20,11 +20,12 @@ def models() -> list[Quantity]:
 
     return [
         autoencoder_quantity("mult-vae", Form()),
+        autoencoder_quantity("mult-vae-linear", Form(), hidden=0),
         autoencoder_quantity("seed-vae", Form("relu", "bernoulli", normalise=False, keep=1.0)),
     ]
 
 
-def autoencoder_quantity(name: str, form: Any) -> Quantity:
+def autoencoder_quantity(name: str, form: Any, hidden: int = HIDDEN) -> Quantity:
     """The negative ELBO of a batch as a function of the parameters, in the order of their names."""
     from minigen.recommender import autoencoder
 
@@ -34,7 +35,7 @@ def autoencoder_quantity(name: str, form: Any) -> Quantity:
         x.data[:] = 1
     mask = ops.dropout_mask(x.nnz, form.keep, rng) if form.keep < 1 else None
     eps = rng.standard_normal((BATCH, LATENT))
-    shapes = {k: v.shape for k, v in autoencoder.init_params(ITEMS, HIDDEN, LATENT, form, rng).items()}
+    shapes = {k: v.shape for k, v in autoencoder.init_params(ITEMS, hidden, LATENT, form, rng).items()}
 
     def forward(*arrays: Array) -> tuple[float, Any]:
         dtype = arrays[0].dtype

@@ -4,6 +4,7 @@ Every operation is ``op_forward(x, *params) -> (y, cache)`` with ``op_backward(d
 d_y, and without a 1/B, which belongs to the losses.
 """
 
+from minigen.ops.accumulate.numpy_accumulate import accumulate
 from minigen.ops.activations.numpy_activations import (
     leaky_relu_backward,
     leaky_relu_forward,
@@ -39,6 +40,7 @@ from minigen.ops.topk.numpy_topk import top_k
 
 __all__ = [
     "AdamState",
+    "accumulate",
     "adam_step",
     "dense_backward",
     "dense_forward",

@@ -5,12 +5,13 @@ x -> normalise -> drop out -> encoder -> mu, log_var -> z -> decoder -> logits -
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from minigen import initializers, losses, ops
-from minigen.mlp import ACTIVATIONS
+from minigen import initializers, losses
+from minigen.backends import NUMPY, Backend
 from minigen.ops.dropout.numpy_dropout import Mask
 from minigen.ops.sparse import with_data
 from minigen.typing import CSR, Array, Params
@@ -28,9 +29,10 @@ class Form(NamedTuple):
 
 
 class Buffers:
-    """Large arrays used again from step to step: fresh ones cost page faults."""
+    """Large arrays of a backend, used again from step to step: fresh ones cost page faults."""
 
-    def __init__(self) -> None:
+    def __init__(self, ops: Backend = NUMPY) -> None:
+        self._ops = ops
         self._arrays: dict[str, Array] = {}
 
     def get(self, name: str, shape: tuple[int, int], dtype: np.dtype) -> Array:
@@ -38,16 +40,21 @@ class Buffers:
         size = shape[0] * shape[1]
         flat = self._arrays.get(name)
         if flat is None or flat.size < size or flat.dtype != dtype:
-            flat = self._arrays[name] = np.empty(size, dtype)
+            flat = self._arrays[name] = self._ops.put(np.empty(size, dtype))
         return flat[:size].reshape(shape)
 
 
 class Terms(NamedTuple):
-    """The loss and its parts, in nats, mean over the batch: loss = nll + beta kl."""
+    """The parts of the loss, in nats, mean over the batch; on a device until somebody asks for a float."""
 
-    loss: float
-    nll: float
-    kl: float
+    nll: Any
+    kl: Any
+    beta: float
+
+    @property
+    def loss(self) -> float:
+        """nll + beta kl."""
+        return float(self.nll) + self.beta * float(self.kl)
 
 
 class Cache(NamedTuple):
@@ -68,14 +75,14 @@ class Cache(NamedTuple):
 
 
 def shapes(n_items: int, hidden: int, latent: int) -> dict[str, tuple[int, ...]]:
-    """w_in (M, H), w_mu and w_log_var (H, Z), w_dec (Z, H), w_out (H, M), and a bias each."""
-    weights = {
-        "w_in": (n_items, hidden),
-        "w_mu": (hidden, latent),
-        "w_log_var": (hidden, latent),
-        "w_dec": (latent, hidden),
-        "w_out": (hidden, n_items),
-    }
+    """w_in (M, H), w_mu and w_log_var (H, Z), w_dec (Z, H), w_out (H, M), and a bias each.
+
+    Without hidden layers, H = 0: w_mu and w_log_var (M, Z), w_out (Z, M).
+    """
+    weights = {"w_in": (n_items, hidden)} if hidden else {}
+    weights |= {"w_mu": (hidden or n_items, latent), "w_log_var": (hidden or n_items, latent)}
+    weights |= {"w_dec": (latent, hidden)} if hidden else {}
+    weights |= {"w_out": (hidden or latent, n_items)}
     return weights | {name.replace("w_", "b_"): shape[1:] for name, shape in weights.items()}
 
 
@@ -92,30 +99,46 @@ def init_params(n_items: int, hidden: int, latent: int, form: Form, rng: np.rand
     return params
 
 
-def encode(params: Params, x: CSR, form: Form, mask: Mask | Array | None = None) -> tuple[Array, Array, dict]:
+def activation(form: Form, ops: Backend) -> tuple[Callable, Callable]:
+    """Forward and backward pass of the hidden layers' activation."""
+    name = form.activation.replace("-", "_")
+    return getattr(ops, f"{name}_forward"), getattr(ops, f"{name}_backward")
+
+
+def encode(
+    params: Params, x: CSR, form: Form, mask: Mask | Array | None = None, ops: Backend = NUMPY
+) -> tuple[Array, Array, dict]:
     """Posterior of each row of x (B, M): mu and log_var (B, Z), and the caches.   [eq:encoder]
 
     `mask` (nnz,) drops clicks; None keeps them all, as serving does.
     """
-    activate = ACTIVATIONS[form.activation].forward
-    caches: dict[str, Any] = {"normalised": None, "dropped": None}
+    activate, _ = activation(form, ops)
+    caches: dict[str, Any] = dict.fromkeys(("normalised", "dropped", "encoder", "encoder_act"))
     if form.normalise:
         x, caches["normalised"] = ops.l2_normalise_forward(x)
     if mask is not None:
         data, caches["dropped"] = ops.dropout_forward(x.data, mask, form.keep)
         x = with_data(x, data)
-    a, caches["encoder"] = ops.sparse_dense_forward(x, params["w_in"], params["b_in"])
-    h, caches["encoder_act"] = activate(a)
-    mu, caches["mu"] = ops.dense_forward(h, params["w_mu"], params["b_mu"])
-    log_var, caches["log_var"] = ops.dense_forward(h, params["w_log_var"], params["b_log_var"])
+    h, layer = x, ops.sparse_dense_forward
+    if "w_in" in params:
+        a, caches["encoder"] = layer(x, params["w_in"], params["b_in"])
+        h, caches["encoder_act"] = activate(a)
+        layer = ops.dense_forward
+    mu, caches["mu"] = layer(h, params["w_mu"], params["b_mu"])
+    log_var, caches["log_var"] = layer(h, params["w_log_var"], params["b_log_var"])
     return mu, log_var, caches
 
 
-def decode(params: Params, z: Array, form: Form, out: Array | None = None) -> tuple[Array, dict]:
+def decode(
+    params: Params, z: Array, form: Form, out: Array | None = None, ops: Backend = NUMPY
+) -> tuple[Array, dict]:
     """Logits (B, M) of codes z (B, Z), into `out` where given, and the caches.   [eq:decoder]"""
-    caches: dict[str, Any] = {}
-    a, caches["decoder"] = ops.dense_forward(z, params["w_dec"], params["b_dec"])
-    h, caches["decoder_act"] = ACTIVATIONS[form.activation].forward(a)
+    activate, _ = activation(form, ops)
+    caches: dict[str, Any] = dict.fromkeys(("decoder", "decoder_act"))
+    h = z
+    if "w_dec" in params:
+        a, caches["decoder"] = ops.dense_forward(z, params["w_dec"], params["b_dec"])
+        h, caches["decoder_act"] = activate(a)
     logits, caches["logits"] = ops.dense_forward(h, params["w_out"], params["b_out"], out=out)
     return logits, caches
 
@@ -128,62 +151,79 @@ def forward(
     eps: Array,
     beta: float,
     buffers: Buffers | None = None,
+    ops: Backend = NUMPY,
 ) -> tuple[Terms, Cache]:
     """The negative ELBO with a KL weight: nll(x) + beta KL(q(z|x) || N(0, I)).   [eq:beta-elbo]
 
     x CSR (B, M), mask (nnz,) or None, eps (B, Z)  ->  nats, mean over B.  Liang et al. 2018, eq. 4 and 5.
     """
-    mu, log_var, caches = encode(params, x, form, mask)
+    mu, log_var, caches = encode(params, x, form, mask, ops)
     z, caches["z"] = ops.reparameterise_forward(mu, log_var, eps)
     out = None if buffers is None else buffers.get("logits", x.shape, z.dtype)
-    logits, decoder_caches = decode(params, z, form, out)
+    logits, decoder_caches = decode(params, z, form, out, ops)
     if form.likelihood == "multinomial":
         # The logits are needed no more: their gradient takes their place.
         nll, caches["nll"] = ops.softmax_nll_forward(logits, x, out=logits)
     else:
         nll, caches["nll"] = losses.bernoulli_nll_forward(logits, x)
     kl, caches["kl"] = ops.gaussian_kl_forward(mu, log_var)
-    return Terms(nll + beta * kl, nll, kl), Cache(**caches, **decoder_caches)
+    return Terms(nll, kl, beta), Cache(**caches, **decoder_caches)
 
 
-def backward(cache: Cache, form: Form, beta: float, buffers: Buffers | None = None) -> Params:
+def backward(
+    cache: Cache, form: Form, beta: float, buffers: Buffers | None = None, ops: Backend = NUMPY
+) -> Params:
     """Gradients of `forward`'s loss in every parameter, by name.   [eq:beta-elbo-backward]"""
-    activate_backward = ACTIVATIONS[form.activation].backward
+    _, activate_backward = activation(form, ops)
     if form.likelihood == "multinomial":
         d_logits = ops.softmax_nll_backward(1.0, cache.nll)
     else:
         d_logits = losses.bernoulli_nll_backward(1.0, cache.nll)
     grads: Params = {}
 
-    w_out = cache.logits.w
-    out = None if buffers is None else buffers.get("d_w_out", w_out.shape, w_out.dtype)
-    d_h, grads["w_out"], grads["b_out"] = ops.dense_backward(d_logits, cache.logits, out=out)
-    d_a = activate_backward(d_h, cache.decoder_act)
-    d_z, grads["w_dec"], grads["b_dec"] = ops.dense_backward(d_a, cache.decoder)
+    def room(name: str, w: Array) -> Array | None:
+        return None if buffers is None else buffers.get(name, w.shape, w.dtype)
+
+    out = room("d_w_out", cache.logits.w)
+    d_z, grads["w_out"], grads["b_out"] = ops.dense_backward(d_logits, cache.logits, out=out)
+    if cache.decoder:
+        d_a = activate_backward(d_z, cache.decoder_act)
+        d_z, grads["w_dec"], grads["b_dec"] = ops.dense_backward(d_a, cache.decoder)
 
     # The code meets the loss twice: through the decoder and through the KL. The two gradients add.
     d_mu, d_log_var = ops.reparameterise_backward(d_z, cache.z)
     d_mu_kl, d_log_var_kl = ops.gaussian_kl_backward(beta, cache.kl)
-    d_h_mu, grads["w_mu"], grads["b_mu"] = ops.dense_backward(d_mu + d_mu_kl, cache.mu)
-    d_h_var, grads["w_log_var"], grads["b_log_var"] = ops.dense_backward(
-        d_log_var + d_log_var_kl, cache.log_var
-    )
+    d_mu, d_log_var = ops.accumulate(d_mu, d_mu_kl), ops.accumulate(d_log_var, d_log_var_kl)
 
-    d_a = activate_backward(d_h_mu + d_h_var, cache.encoder_act)
     # The clicks themselves are data: nothing below the first layer wants a gradient.
-    _, grads["w_in"], grads["b_in"] = ops.sparse_dense_backward(d_a, cache.encoder, with_d_x=False)
+    def clicks_layer(name: str, d_y: Array, layer: Any) -> None:
+        out = room(f"d_w_{name}", layer.w)
+        _, grads[f"w_{name}"], grads[f"b_{name}"] = ops.sparse_dense_backward(d_y, layer, False, out)
+
+    if not cache.encoder:
+        clicks_layer("mu", d_mu, cache.mu)
+        clicks_layer("log_var", d_log_var, cache.log_var)
+        return grads
+    d_h_mu, grads["w_mu"], grads["b_mu"] = ops.dense_backward(d_mu, cache.mu)
+    d_h_var, grads["w_log_var"], grads["b_log_var"] = ops.dense_backward(d_log_var, cache.log_var)
+    clicks_layer("in", activate_backward(ops.accumulate(d_h_mu, d_h_var), cache.encoder_act), cache.encoder)
     return grads
 
 
-def clicks_backward(d_logits: Array, encoder: dict, decoder: dict, form: Form) -> CSR:
+def clicks_backward(d_logits: Array, encoder: dict, decoder: dict, form: Form, ops: Backend = NUMPY) -> CSR:
     """Pull d_logits (B, M) back to the clicks of x, at z = mu, without dropout.   [eq:clicks-backward]
 
     `encoder` and `decoder` are the caches of `encode` and `decode`.
     """
-    activate_backward = ACTIVATIONS[form.activation].backward
-    d_h, _, _ = ops.dense_backward(d_logits, decoder["logits"])
-    d_mu, _, _ = ops.dense_backward(activate_backward(d_h, decoder["decoder_act"]), decoder["decoder"])
-    d_h, _, _ = ops.dense_backward(d_mu, encoder["mu"])
-    d_a = activate_backward(d_h, encoder["encoder_act"])
-    d_x, _, _ = ops.sparse_dense_backward(d_a, encoder["encoder"])
+    _, activate_backward = activation(form, ops)
+    d_z, _, _ = ops.dense_backward(d_logits, decoder["logits"])
+    if decoder["decoder"]:
+        d_z, _, _ = ops.dense_backward(activate_backward(d_z, decoder["decoder_act"]), decoder["decoder"])
+    if encoder["encoder"]:
+        d_h, _, _ = ops.dense_backward(d_z, encoder["mu"])
+        d_x, _, _ = ops.sparse_dense_backward(
+            activate_backward(d_h, encoder["encoder_act"]), encoder["encoder"]
+        )
+    else:
+        d_x, _, _ = ops.sparse_dense_backward(d_z, encoder["mu"])
     return ops.l2_normalise_backward(d_x, encoder["normalised"]) if form.normalise else d_x

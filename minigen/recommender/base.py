@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from minigen import ops
+from minigen import backends
 from minigen.errors import InputError
 from minigen.training import checkpoint
 from minigen.typing import Array, Params
@@ -35,7 +35,8 @@ class Recommender(ABC):
     id: ClassVar[str]
     family: ClassVar[str]  # "baseline" or "generative"
 
-    params: Params
+    params: Params  # arrays of the backend `ops`
+    ops: backends.Backend = backends.NUMPY
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -78,24 +79,37 @@ class Recommender(ABC):
         empty = np.flatnonzero(np.diff(histories.indptr) == 0)
         if empty.size:
             raise InputError(f"history {empty[0]} is empty: there is nothing to recommend from")
-        return ops.top_k(self.score(histories), k, histories if exclude_seen else None)
+        ops = self.ops
+        seen = ops.put(histories) if exclude_seen else None
+        items, scores = ops.top_k(ops.put(self.score(histories)), k, seen)
+        return ops.get(items), ops.get(scores)
 
     def save(self, run: str | Path) -> None:
         """Write the model to the folder `run`; an earlier model there stays until the new one is complete."""
         state = {"model": self.id, "settings": self.settings, "finished": True}
-        checkpoint.save(Path(run), 0, {"weights": self.params}, state)
+        checkpoint.save(Path(run), 0, {"weights": self.ops.get(self.params)}, state)
 
     @classmethod
-    def load(cls, run: str | Path) -> Self:
+    def load(cls, run: str | Path, backend: str | None = None) -> Self:
         """Read the model that `save` or a training run left in the folder `run`.
 
-        Raises InputError where the folder holds no complete model, or that of another class.
+        `backend` serves it, by default the one that it was trained with, or NumPy, with a warning, where
+        that is missing here.
+        Raises InputError where the folder holds no complete model, or that of another class, or where the
+        model has no such backend.
         """
         arrays, state = checkpoint.load(Path(run))
         if state.get("model") != cls.id:
             raise InputError(f"{run} holds the model {state.get('model')!r}, not {cls.id!r}")
+        if backend is not None:
+            backends.load(backend)  # what is wrong with it is not the fault of the run
+            if "backend" not in cls().settings:
+                raise InputError(f"{cls.id} has no backends to choose from")
         try:
-            model = cls(**state["settings"])
+            settings = dict(state["settings"])
+            if backend or "backend" in settings:
+                settings["backend"] = backend or backends.usable(settings["backend"])
+            model = cls(**settings)
             model.restore(arrays["weights"])
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"{run} holds no complete {cls.id} model: {error}") from None

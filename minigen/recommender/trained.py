@@ -11,20 +11,22 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from minigen import ops
+from minigen import backends
 from minigen.data.interactions import HeldOut, pairs_hash
 from minigen.errors import InputError
 from minigen.evaluation.evaluate import evaluate
 from minigen.mlp import ACTIVATIONS
+from minigen.ops import dropout_mask
 from minigen.optimizers import Optimizer, make_optimizer
 from minigen.recommender import autoencoder
 from minigen.recommender.autoencoder import Buffers, Form
 from minigen.recommender.base import Recommender, canonical
-from minigen.schedules import linear_warmup
+from minigen.schedules import cosine_decay, linear_warmup
 from minigen.training.loop import Plan, State, train
 from minigen.training.settings import with_settings
 from minigen.typing import Array, Params
 
+LR_SCHEDULES = ("constant", "cosine")
 VALIDATION_K = 100  # model choice is by NDCG at this depth, or at the whole catalogue where it is smaller
 
 
@@ -32,7 +34,7 @@ VALIDATION_K = 100  # model choice is by NDCG at this depth, or at the whole cat
 class Settings:
     """Sizes, graph, objective and optimiser of an autoencoder of sparse rows."""
 
-    hidden: int = 600
+    hidden: int = 600  # 0: no hidden layers, codes and logits are linear in the clicks
     latent: int = 200
     activation: str = "tanh"
     likelihood: str = "multinomial"
@@ -42,17 +44,19 @@ class Settings:
     anneal_epochs: float = 20  # epochs until the KL weight reaches its cap
     optimizer: str = "adam"
     lr: float = 1e-3
+    lr_schedule: str = "constant"  # or cosine: lr falls to 0 along half a cosine, over all epochs
     momentum: float = 0.0
     batch: int = 500
     epochs: int = 100
     patience: int = 10  # epochs without a better validation score; 0: never stop early
     seed: int = 0
+    backend: str = "numpy"  # whose operations train and serve
 
     def __post_init__(self) -> None:
-        for name in ("hidden", "latent", "batch", "epochs"):
+        for name in ("latent", "batch", "epochs"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name}: want at least 1, got {getattr(self, name)}")
-        for name in ("beta", "anneal_epochs", "patience", "seed"):
+        for name in ("hidden", "beta", "anneal_epochs", "patience", "seed"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise InputError(f"{name}: want a number of at least 0, got {getattr(self, name)}")
         if not 0 <= self.dropout < 1:
@@ -63,6 +67,12 @@ class Settings:
             raise InputError(
                 f"likelihood: want {' or '.join(autoencoder.LIKELIHOODS)}, got {self.likelihood}"
             )
+        if self.lr_schedule not in LR_SCHEDULES:
+            raise InputError(f"lr_schedule: want {' or '.join(LR_SCHEDULES)}, got {self.lr_schedule}")
+        if self.backend not in backends.BACKENDS:
+            raise InputError(f"backend: want {' or '.join(backends.BACKENDS)}, got {self.backend}")
+        if self.backend == "cuda" and (self.likelihood, self.optimizer) != ("multinomial", "adam"):
+            raise InputError("backend: cuda has the multinomial likelihood and adam, and no others")
         try:
             make_optimizer(self.optimizer, self.lr, self.momentum)
         except ValueError as error:
@@ -85,11 +95,12 @@ class AutoencoderRecommender(Recommender):
 
     def __init__(self, **settings: Any) -> None:
         self.config = with_settings(self.id, self.defaults, settings)
+        self.ops = backends.load(self.config.backend)
         self.params: Params = {}
         self.optimizers: dict[str, Optimizer] = {}
         self.state = State()
         self._steps_per_epoch = 1
-        self._buffers = Buffers()
+        self._buffers = Buffers(self.ops)
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -99,7 +110,7 @@ class AutoencoderRecommender(Recommender):
     @property
     def n_items(self) -> int:
         """The number of items M; 0 before fit."""
-        return self.params["w_in"].shape[0] if self.params else 0
+        return self.params["b_out"].shape[0] if self.params else 0
 
     def fit(
         self,
@@ -130,8 +141,9 @@ class AutoencoderRecommender(Recommender):
             resume=resume,
             about={"model": self.id, "settings": self.settings, "data_hash": pairs_hash(rows)},
             report=report,
+            ops=self.ops,
         )
-        self._buffers = Buffers()
+        self._buffers = Buffers(self.ops)
         return self
 
     def start(self, rows: csr_matrix) -> None:
@@ -139,42 +151,53 @@ class AutoencoderRecommender(Recommender):
         config = self.config
         rng = np.random.default_rng([config.seed, 0])
         self._steps_per_epoch = math.ceil(rows.shape[0] / config.batch)
-        self.params = autoencoder.init_params(rows.shape[1], config.hidden, config.latent, config.form, rng)
-        self.optimizers = {"all": make_optimizer(config.optimizer, config.lr, config.momentum)}
+        drawn = autoencoder.init_params(rows.shape[1], config.hidden, config.latent, config.form, rng)
+        self.params = self.ops.put(drawn)
+        self.optimizers = {"all": make_optimizer(config.optimizer, config.lr, config.momentum, self.ops)}
 
     def train_step(self, rows: csr_matrix, rng: np.random.Generator, step: int) -> dict[str, float]:
         """One forward, backward and optimiser step on a batch of rows."""
-        form = self.config.form
-        mask = ops.dropout_mask(rows.nnz, form.keep, rng) if form.keep < 1 else None
-        eps = rng.standard_normal((rows.shape[0], self.config.latent), dtype=np.float32)
+        form, ops = self.config.form, self.ops
+        mask = ops.put(dropout_mask(rows.nnz, form.keep, rng)) if form.keep < 1 else None
+        eps = ops.put(rng.standard_normal((rows.shape[0], self.config.latent), dtype=np.float32))
         beta = linear_warmup(step, round(self.config.anneal_epochs * self._steps_per_epoch), self.config.beta)
-        terms, cache = autoencoder.forward(self.params, rows, form, mask, eps, beta, self._buffers)
-        grads = autoencoder.backward(cache, form, beta, self._buffers)
-        self.optimizers["all"].step(self.params, grads)
-        return {"loss": terms.loss, "nll": terms.nll, "kl": terms.kl, "beta": beta}
+        terms, cache = autoencoder.forward(
+            self.params, ops.put(rows), form, mask, eps, beta, self._buffers, ops
+        )
+        grads = autoencoder.backward(cache, form, beta, self._buffers, ops)
+        optimizer, config = self.optimizers["all"], self.config
+        if config.lr_schedule == "cosine":
+            optimizer.lr = cosine_decay(step, config.epochs * self._steps_per_epoch, config.lr)
+        optimizer.step(self.params, grads)
+        # Only now does the host wait for numbers of a device.
+        return {"loss": terms.loss, "nll": float(terms.nll), "kl": float(terms.kl), "beta": beta}
 
     def score(self, histories: csr_matrix) -> Array:
         """Logits (B, M) of the decoder at the posterior mean of each history."""
-        return autoencoder.decode(self.params, self.codes(histories), self.config.form)[0]
+        form, ops = self.config.form, self.ops
+        mu, _, _ = autoencoder.encode(self.params, ops.put(canonical(histories)), form, ops=ops)
+        return ops.get(autoencoder.decode(self.params, mu, form, ops=ops)[0])
 
     def codes(self, histories: csr_matrix) -> Array:
         """Posterior means (B, Z) of the codes of histories."""
-        return autoencoder.encode(self.params, canonical(histories), self.config.form)[0]
+        ops = self.ops
+        x = ops.put(canonical(histories))
+        return ops.get(autoencoder.encode(self.params, x, self.config.form, ops=ops)[0])
 
     def click_gradient(self, histories: csr_matrix, d_scores: Array) -> csr_matrix:
         """d <scores, d_scores> / d x at the clicks, through decoder and encoder at the posterior mean."""
-        form = self.config.form
-        mu, _, encoder = autoencoder.encode(self.params, histories, form)
-        _, decoder = autoencoder.decode(self.params, mu, form)
-        return autoencoder.clicks_backward(d_scores, encoder, decoder, form)
+        form, ops = self.config.form, self.ops
+        mu, _, encoder = autoencoder.encode(self.params, ops.put(histories), form, ops=ops)
+        _, decoder = autoencoder.decode(self.params, mu, form, ops=ops)
+        return ops.get(autoencoder.clicks_backward(ops.put(d_scores), encoder, decoder, form, ops))
 
     def restore(self, arrays: Params) -> None:
         """Take over learnt arrays; raises ValueError where names or shapes are not this model's."""
-        n_items = arrays["w_in"].shape[0]
+        n_items = arrays["b_out"].shape[0]
         wanted = autoencoder.shapes(n_items, self.config.hidden, self.config.latent)
         if {name: array.shape for name, array in arrays.items()} != wanted:
             raise ValueError("the arrays have other names or shapes than its settings ask for")
-        super().restore(arrays)
+        super().restore(self.ops.put(arrays))
 
     def _validate(self, held: HeldOut) -> float:
         metric = f"ndcg@{min(VALIDATION_K, self.n_items)}"

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from minigen.backends import NUMPY, Backend
 from minigen.errors import InputError
 from minigen.optimizers import Optimizer
 from minigen.provenance import blas_threads
@@ -79,12 +80,14 @@ def train(
     resume: bool = False,
     about: dict[str, Any] | None = None,
     report: Callable[[State, dict[str, float]], None] | None = None,
+    ops: Backend = NUMPY,
 ) -> State:
     """Train `model` on the rows of `data`; leaves the best weights on validation in `model.params`.
 
     `validate` scores the model as it stands, higher is better.  `run` is the folder of checkpoints, and
     `about` goes into each (the model's name and settings; a resumed run must have the same).
     `report` is called after every step with what it logged, and after every epoch with the epoch's row.
+    `ops` is the backend that holds the arrays of `model.params`.
     Raises InputError for an empty set of rows, a run that exists and is not to be resumed, a resume of
     another run, or a full disk, NumericalError for a loss that is no number, KeyboardInterrupt after Ctrl-C.
     """
@@ -94,14 +97,14 @@ def train(
     state = State()
     best: Params = {}
     if run is not None:
-        state, best = _begin(model, run, resume, about or {})
+        state, best = _begin(model, run, resume, about or {}, ops)
     n_batches = math.ceil(n / plan.batch)
     saved_at, saved_step = time.monotonic(), state.step if state.step else -1
 
     def save() -> None:
         nonlocal saved_at, saved_step
         if run is not None and saved_step != state.step:
-            _save(model, run, state, best, about or {})
+            _save(model, run, state, best, about or {}, ops)
             saved_at, saved_step = time.monotonic(), state.step
 
     with DelayedInterrupt() as interrupt:
@@ -120,11 +123,11 @@ def train(
                     if interrupt.requested or time.monotonic() - saved_at >= plan.checkpoint_seconds:
                         save()
                     interrupt.raise_if_requested()
-            _end_epoch(model, state, best, plan, n_batches, validate)
+            _end_epoch(model, state, best, plan, n_batches, validate, ops)
             if report:
                 report(state, state.history[-1])
             if state.finished:
-                model.params.update(best)
+                model.params.update(ops.put(best))
             if (
                 state.finished
                 or interrupt.requested
@@ -152,13 +155,14 @@ def _end_epoch(
     plan: Plan,
     n_batches: int,
     validate: Callable[[], float] | None,
+    ops: Backend,
 ) -> None:
     row = {"epoch": state.epoch + 1, **{name: total / n_batches for name, total in state.sums.items()}}
     if validate:
         score = row["validation"] = validate()
         if state.best_score is None or score > state.best_score:
             state.best_score, state.best_epoch = score, state.epoch + 1
-            for name, array in model.params.items():
+            for name, array in ops.get(model.params).items():
                 best[name] = array.copy()
     state.history.append(row)
     state.epoch, state.position, state.sums = state.epoch + 1, 0, {}
@@ -166,20 +170,25 @@ def _end_epoch(
     state.finished = state.epoch >= plan.epochs or bool(plan.patience and waited >= plan.patience)
 
 
-def _save(model: Trainable, run: Path, state: State, best: Params, about: dict[str, Any]) -> None:
+def _save(
+    model: Trainable, run: Path, state: State, best: Params, about: dict[str, Any], ops: Backend
+) -> None:
     """Weights to serve, and beside them, until the run is finished, what a resume needs."""
-    for name, array in model.params.items():  # a loss is that of the weights before its step
+    params = ops.get(model.params)
+    for name, array in params.items():  # a loss is that of the weights before its step
         if not np.isfinite(array).all():
             raise NumericalError(f"{name} is not finite after step {state.step}: {_ADVICE}")
-    files = {"weights": best or model.params}
+    files = {"weights": best or params}
     if not state.finished:
         files |= {f"optimizer-{name}": o.arrays() for name, o in model.optimizers.items()}
         if best:
-            files["current"] = model.params
+            files["current"] = params
     checkpoint.save(run, state.step, files, about | asdict(state) | {"threads": blas_threads()})
 
 
-def _begin(model: Trainable, run: Path, resume: bool, about: dict[str, Any]) -> tuple[State, Params]:
+def _begin(
+    model: Trainable, run: Path, resume: bool, about: dict[str, Any], ops: Backend
+) -> tuple[State, Params]:
     """The state to start from: a fresh one, or that of the latest checkpoint of `run`."""
     exists = (run / "LATEST").exists()
     if exists and not resume:
@@ -202,7 +211,7 @@ def _begin(model: Trainable, run: Path, resume: bool, about: dict[str, Any]) -> 
         if {k: a.shape for k, a in current.items()} != {k: a.shape for k, a in model.params.items()}:
             raise KeyError("weights of the model's shapes")
         best = arrays["weights"] if state.best_epoch is not None else {}
-        model.params.update(current)
+        model.params.update(ops.put(current))
         for name, optimizer in model.optimizers.items():
             if not state.finished:
                 optimizer.restore(arrays[f"optimizer-{name}"])

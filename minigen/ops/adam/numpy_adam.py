@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,15 +43,7 @@ def adam_step(
     w, d_w and both moments of one shape, C-contiguous.  Updates `state`.
     Raises ValueError where the shapes differ.  Kingma & Ba 2015, algorithm 1.
     """
-    want_same_shape(w=w, d_w=d_w, m=state.m, v=state.v)
-    for name, array in (("w", w), ("m", state.m), ("v", state.v)):
-        if not array.flags.c_contiguous:
-            raise ValueError(f"{name}: want a C-contiguous array, since the step is in place")
-    state.t += 1
-    # m_hat = m / (1 - beta1^t) and v_hat = v / (1 - beta2^t), their scales moved into two scalars.
-    rate = lr / (1 - beta1**state.t)
-    root = 1 / np.sqrt(1 - beta2**state.t)
-    flush = state.t % FLUSH_EVERY == 0
+    rate, root, flush = begin_step(w, d_w, state, lr, beta1, beta2)
     flat_w, flat_m, flat_v = w.reshape(-1), state.m.reshape(-1), state.v.reshape(-1)
     flat_d_w = np.ascontiguousarray(d_w).reshape(-1)
     scratch = np.empty((2, min(_BLOCK, w.size)), dtype=w.dtype)
@@ -64,6 +57,21 @@ def adam_step(
         np.multiply(flat_m[part], rate, out=move)
         move /= root_v
         flat_w[part] -= move  # w -= rate m / (root sqrt(v) + eps)
+
+
+def begin_step(
+    w: Array, d_w: Array, state: AdamState, lr: float, beta1: float, beta2: float
+) -> tuple[float, float, bool]:
+    """Check the arrays and count the step: lr / (1 - beta1^t), 1 / sqrt(1 - beta2^t), whether to flush."""
+    want_same_shape(w=w, d_w=d_w, m=state.m, v=state.v)
+    for name, array in (("w", w), ("m", state.m), ("v", state.v)):
+        if not array.flags.c_contiguous:
+            raise ValueError(f"{name}: want a C-contiguous array, since the step is in place")
+    state.t += 1
+    # m_hat = m / (1 - beta1^t) and v_hat = v / (1 - beta2^t), their scales moved into two scalars.
+    rate = lr / (1 - beta1**state.t)
+    root = 1 / math.sqrt(1 - beta2**state.t)
+    return rate, root, state.t % FLUSH_EVERY == 0
 
 
 def _moments(d_w: Array, m: Array, v: Array, scratch: Array, beta1: float, beta2: float, flush: bool) -> None:

@@ -23,9 +23,8 @@ def dense_forward(x: Array, w: Array, b: Array, out: Array | None = None) -> tup
     w (I, O), b (O,); y is written into `out` (B, O) where one is given.
     Raises ValueError where the shapes do not fit.  Goodfellow, Bengio & Courville 2016, section 6.1.
     """
-    want_shape("x", x, (None, w.shape[0]))
-    want_shape("b", b, (w.shape[1],))
-    y = x @ w if out is None else _matmul_into(x, w, out)
+    want_forward(x, w, b)
+    y = matmul(x, w, out)
     y += b  # every example gets the same b
     return y, DenseCache(x, w)
 
@@ -36,14 +35,27 @@ def dense_backward(d_y: Array, cache: DenseCache, out: Array | None = None) -> t
     d_w is written into `out` (I, O) where one is given.
     Raises ValueError where the shapes do not fit.  Goodfellow, Bengio & Courville 2016, section 6.5.
     """
+    want_backward(d_y, cache)
     x, w = cache
-    want_shape("d_y", d_y, (x.shape[0], w.shape[1]))
     d_x = d_y @ w.T  # (B, O)(O, I) -> (B, I)
-    d_w = x.T @ d_y if out is None else _matmul_into(x.T, d_y, out)  # (I, B)(B, O) -> (I, O)
+    d_w = matmul(x.T, d_y, out)  # (I, B)(B, O) -> (I, O)
     d_b = d_y.sum(axis=0)  # every example adds into b
     return d_x, d_w, d_b
 
 
-def _matmul_into(a: Array, b: Array, out: Array) -> Array:
-    want_shape("out", out, (a.shape[0], b.shape[1]))
+def want_forward(x: Array, w: Array, b: Array) -> None:
+    """Raise ValueError where the arguments of dense_forward do not fit."""
+    want_shape("x", x, (None, w.shape[0]))
+    want_shape("b", b, (w.shape[1],))
+
+
+def want_backward(d_y: Array, cache: DenseCache) -> None:
+    """Raise ValueError where d_y does not fit the cache."""
+    want_shape("d_y", d_y, (cache.x.shape[0], cache.w.shape[1]))
+
+
+def matmul(a: Array, b: Array, out: Array | None = None) -> Array:
+    """The product a b, into `out` where given.  Raises ValueError where `out` has another shape."""
+    if out is not None:
+        want_shape("out", out, (a.shape[0], b.shape[1]))
     return np.matmul(a, b, out=out)

@@ -11,6 +11,7 @@ from minigen.ops.sparse import row_of_each, with_data
 from minigen.typing import CSR, Array
 
 _CHUNK = 4096  # non-zeros a pass of d_x: two (4096, 600) float32 gathers stay near 20 MB
+_BLOCK = 2**18  # entries a pass of d_w into `out`: 1 MB of float32 beside it
 
 
 class SparseDenseCache(NamedTuple):
@@ -25,27 +26,39 @@ def sparse_dense_forward(x: CSR, w: Array, b: Array) -> tuple[Array, SparseDense
 
     w (I, O), b (O,).  Raises ValueError where the shapes do not fit.
     """
-    want_shape("x", x, (None, w.shape[0]))
-    want_shape("b", b, (w.shape[1],))
+    want_forward(x, w, b)
     y = x @ w  # row u of y adds up x[u, i] w[i] over the items i of user u
     y += b
     return y, SparseDenseCache(x, w)
 
 
 def sparse_dense_backward(
-    d_y: Array, cache: SparseDenseCache, with_d_x: bool = True
+    d_y: Array, cache: SparseDenseCache, with_d_x: bool = True, out: Array | None = None
 ) -> tuple[Any, Array, Array]:
     """Pull d_y (B, O) back to d_x at the non-zeros (CSR), d_w (I, O), d_b (O,).   [eq:sparse-dense-backward]
 
     d_x has the pattern of x: where x is zero by its pattern, no gradient is formed.
-    It is None where `with_d_x` is False.  Raises ValueError where the shapes do not fit.
+    It is None where `with_d_x` is False.  d_w is written into `out` (I, O) where one is given.
+    Raises ValueError where the shapes do not fit.
     """
+    want_backward(d_y, cache)
     x, w = cache
-    want_shape("d_y", d_y, (x.shape[0], w.shape[1]))
     d_x = with_data(x, _d_clicks(d_y, x, w)) if with_d_x else None
-    d_w = x.T @ d_y  # rows of items that nobody in the batch has stay zero
+    # Rows of items that nobody in the batch has stay zero.
+    d_w = x.T @ d_y if out is None else _matmul_into(x.T.tocsr(), d_y, out)
     d_b = d_y.sum(axis=0)
     return d_x, d_w, d_b
+
+
+def want_forward(x: CSR, w: Array, b: Array) -> None:
+    """Raise ValueError where the arguments of sparse_dense_forward do not fit."""
+    want_shape("x", x, (None, w.shape[0]))
+    want_shape("b", b, (w.shape[1],))
+
+
+def want_backward(d_y: Array, cache: SparseDenseCache) -> None:
+    """Raise ValueError where d_y does not fit the cache."""
+    want_shape("d_y", d_y, (cache.x.shape[0], cache.w.shape[1]))
 
 
 def _d_clicks(d_y: Array, x: CSR, w: Array) -> Array:
@@ -56,3 +69,11 @@ def _d_clicks(d_y: Array, x: CSR, w: Array) -> Array:
         part = slice(start, start + _CHUNK)
         d_data[part] = np.einsum("no,no->n", d_y[rows[part]], w[x.indices[part]])
     return d_data
+
+
+def _matmul_into(a: CSR, b: Array, out: Array) -> Array:
+    want_shape("out", out, (a.shape[0], b.shape[1]))
+    n_rows = max(1, _BLOCK // max(1, b.shape[1]))
+    for start in range(0, a.shape[0], n_rows):
+        out[start : start + n_rows] = a[start : start + n_rows] @ b
+    return out

@@ -11,6 +11,8 @@ from minigen.typing import CSR, Array
 
 _BLOCK = 2**18  # scores worked on at a time: the copy, its partition and the masks stay in the cache
 
+NAN = "scores: a score is NaN"
+
 
 def top_k(scores: Array, k: int, seen: CSR | None = None) -> tuple[NDArray[np.intp], Array]:
     """The k best items of each row, best first, and their scores: items (B, k), scores (B, k).
@@ -20,14 +22,8 @@ def top_k(scores: Array, k: int, seen: CSR | None = None) -> tuple[NDArray[np.in
     item -1 with score -inf.
     Raises ValueError for k outside 1..M, a score that is NaN or no float, or shapes that differ.
     """
-    want_shape("scores", scores, (None, None))
+    want_arguments(scores, k, seen)
     n_rows, n_items = scores.shape
-    if not 1 <= k <= n_items:
-        raise ValueError(f"k: want 1 to {n_items}, the number of items, got {k}")
-    if not np.issubdtype(scores.dtype, np.floating):
-        raise ValueError(f"scores: want floats, got {scores.dtype}")
-    if seen is not None:
-        want_same_shape(scores=scores, seen=seen)
     items = np.empty((n_rows, k), dtype=np.intp)
     best = np.empty((n_rows, k), dtype=scores.dtype)
     n_block = max(1, _BLOCK // n_items)
@@ -35,12 +31,24 @@ def top_k(scores: Array, k: int, seen: CSR | None = None) -> tuple[NDArray[np.in
         rows = slice(start, start + n_block)
         block = scores[rows].copy()
         if np.isnan(block).any():
-            raise ValueError("scores: a score is NaN")
+            raise ValueError(NAN)
         if seen is not None:
             hidden = seen[rows]
             block[row_of_each(hidden), hidden.indices] = -np.inf
         items[rows], best[rows] = _top_k(block, k)
     return items, best
+
+
+def want_arguments(scores: Array, k: int, seen: CSR | None) -> None:
+    """Raise ValueError where the arguments of top_k do not fit."""
+    want_shape("scores", scores, (None, None))
+    n_items = scores.shape[1]
+    if not 1 <= k <= n_items:
+        raise ValueError(f"k: want 1 to {n_items}, the number of items, got {k}")
+    if not np.issubdtype(scores.dtype, np.floating):
+        raise ValueError(f"scores: want floats, got {scores.dtype}")
+    if seen is not None:
+        want_same_shape(scores=scores, seen=seen)
 
 
 def _top_k(scores: Array, k: int) -> tuple[NDArray[np.intp], Array]:

@@ -1,0 +1,1 @@
+"""How fast it all is, measured side by side on one machine."""

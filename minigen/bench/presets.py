@@ -1,0 +1,78 @@
+"""What can be raced: a name, what it is, and who takes part."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from minigen.bench.cases import Case
+
+OURS = ("numpy", "numba")
+TORCH = ("torch-eager", "torch-fused", "torch-compile")
+
+
+@dataclass(frozen=True)
+class Preset:
+    """`cases` makes the work of a backend; `ours` are those of our backends that have it."""
+
+    about: str
+    cases: Callable[[str], dict[str, Case]]
+    ours: tuple[str, ...] = OURS
+
+
+def _mult_vae(items: int, clicks: int) -> Callable[[str], dict[str, Case]]:
+    def cases(backend: str) -> dict[str, Case]:
+        from minigen.bench import mult_vae
+
+        sizes = mult_vae.Sizes(items, clicks=clicks)
+        if backend in TORCH:
+            from minigen.bench import torch_mult_vae
+
+            return torch_mult_vae.operation_cases(sizes, backend) | torch_mult_vae.step_cases(sizes, backend)
+        return mult_vae.operation_cases(sizes, backend) | mult_vae.step_cases(sizes, backend)
+
+    return cases
+
+
+def _serve(backend: str) -> dict[str, Case]:
+    from minigen.bench import mult_vae, serve
+
+    return serve.cases(mult_vae.Sizes(20_108), backend)
+
+
+def _vae(backend: str) -> dict[str, Case]:
+    from minigen.bench import small
+
+    return small.vae_cases(backend)
+
+
+def _gan(backend: str) -> dict[str, Case]:
+    from minigen.bench import small
+
+    return small.gan_cases(backend)
+
+
+def cases_of(name: str, backend: str) -> dict[str, Case]:
+    """The work of a preset, of the machine's own probes, or of "growth AXIS SIZE"."""
+    kind, *axis = name.split()
+    if kind == "machine":
+        from minigen.bench.machine import machine_cases
+
+        return machine_cases()
+    if kind == "growth":
+        from minigen.bench import growth, mult_vae
+
+        return mult_vae.step_cases(growth.sizes_of(axis[0], int(axis[1])), backend)
+    return PRESETS[kind].cases(backend)
+
+
+PRESETS = {
+    "mult-vae-ml20m": Preset(
+        "Mult-VAE, 20,108 items, 600-200-600, batch 500, 70 clicks", _mult_vae(20_108, 70)
+    ),
+    "gowalla": Preset("Mult-VAE, 40,981 items, 600-200-600, batch 500, 27 clicks", _mult_vae(40_981, 27)),
+    "vae-mnist": Preset("a VAE on bits, 784-200-200-50, batch 20", _vae),
+    "gan-ring": Preset("both players' step on the ring, batch 256", _gan, ("numpy",)),
+    "growth": Preset("Mult-VAE M-64-32-64-M against items, batch and clicks", lambda backend: {}),
+    "serve": Preset("one person's top 10 of 20,108 items", _serve),
+}

@@ -1,0 +1,69 @@
+"""Adam, Numba twin: one pass over weights, gradient and both moments."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from minigen.ops.adam import numpy_adam as reference
+from minigen.ops.adam.numpy_adam import FLUSH_BELOW, AdamState, begin_step
+from minigen.ops.numba_maths import fast, floats, parallel, prange
+from minigen.typing import Array
+
+__all__ = ["AdamState", "adam_step"]
+
+PARALLEL = 2**16  # entries from which two threads beat one
+_CHUNK = 2**14  # entries a thread takes at a time: the flush finds them in its cache
+
+
+def adam_step(
+    w: Array,
+    d_w: Array,
+    state: AdamState,
+    lr: float = 1e-3,
+    beta1: float = 0.9,
+    beta2: float = 0.999,
+    eps: float = 1e-8,
+) -> None:
+    """Twin of `numpy_adam.adam_step`."""
+    if not floats(w, d_w, state.m, state.v):
+        reference.adam_step(w, d_w, state, lr, beta1, beta2, eps)
+        return
+    rate, root, flush = begin_step(w, d_w, state, lr, beta1, beta2)
+    walk = _walk_parallel if w.size >= PARALLEL else _walk
+    walk(
+        w.reshape(-1),
+        np.ascontiguousarray(d_w).reshape(-1),
+        state.m.reshape(-1),
+        state.v.reshape(-1),
+        np.array([rate, root, beta1, beta2, 1 - beta1, 1 - beta2, eps], dtype=w.dtype),
+        flush,
+    )
+
+
+@fast
+def _walk(w: Array, d_w: Array, m: Array, v: Array, numbers: Array, flush: bool) -> None:
+    _move(w, d_w, m, v, numbers, flush)
+
+
+@parallel
+def _walk_parallel(w: Array, d_w: Array, m: Array, v: Array, numbers: Array, flush: bool) -> None:
+    for chunk in prange((w.size + _CHUNK - 1) // _CHUNK):
+        part = slice(chunk * _CHUNK, (chunk + 1) * _CHUNK)
+        _move(w[part], d_w[part], m[part], v[part], numbers, flush)
+
+
+@fast
+def _move(w: Array, d_w: Array, m: Array, v: Array, numbers: Array, flush: bool) -> None:
+    rate, root, beta1, beta2, rest1, rest2, eps = numbers
+    for j in range(w.size):
+        m[j] = beta1 * m[j] + rest1 * d_w[j]
+        v[j] = beta2 * v[j] + rest2 * (d_w[j] * d_w[j])
+        w[j] -= rate * m[j] / (root * math.sqrt(v[j]) + eps)
+    if flush:
+        for j in range(w.size):
+            if abs(m[j]) < FLUSH_BELOW:
+                m[j] = 0
+            if v[j] < FLUSH_BELOW:
+                v[j] = 0

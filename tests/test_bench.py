@@ -1,0 +1,127 @@
+"""The stopwatch: interleaved, against the machine's own limits, and saying who agrees with whom."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from minigen.bench import growth, race
+from minigen.bench.cases import long_tailed_rows
+from minigen.bench.machine import Roofline
+from minigen.bench.mult_vae import Sizes, Step
+from minigen.bench.presets import PRESETS, cases_of
+from minigen.errors import InputError
+
+
+def test_rows_have_a_long_tail_and_no_repetition():
+    x = long_tailed_rows(400, 300, 30)
+    assert x.has_canonical_format
+    assert (np.diff(x.indptr) == 30).all()
+    popularity = np.asarray(x.sum(axis=0)).ravel()
+    assert popularity[:30].mean() > 4 * popularity[-100:].mean()
+    assert (long_tailed_rows(400, 300, 30) != x).nnz == 0
+
+
+def test_floor_adds_products_and_memory():
+    assert Roofline(100.0, 10.0).floor_ms(5.0, 2.0) == pytest.approx(50 + 200)
+
+
+def test_work_of_a_step_is_counted_from_its_arrays():
+    sizes = Sizes(50, hidden=8, latent=3, batch=4, clicks=5)
+    step = Step(sizes)
+    assert sizes.n_params == sum(w.size for w in step.model.params.values())
+    products = [(8, 50), (8, 3), (8, 3), (3, 8)]  # every dense layer; the clicks' layer has no product
+    assert sizes.step_gflop == pytest.approx(sum(3 * 2 * 4 * i * o for i, o in products) / 1e9)
+
+
+def test_ratio_is_of_rounds_not_of_means():
+    ratio = race.ratio_to(np.array([2.0, 4.0, 80.0]), np.array([1.0, 2.0, 40.0]))
+    assert ratio == {"ratio": 2.0, "ratio_95": [2.0, 2.0]}
+    low, high = race.ratio_to(np.array([1.0, 2.0, 3.0, 4.0]), np.ones(4))["ratio_95"]
+    assert 1 <= low < 2.5 < high <= 4
+
+
+def test_exponent_of_a_power_is_that_power():
+    rows = [{"size": n, "median_ms": 3 * n**1.5} for n in (10, 100, 1000)]
+    assert growth.exponent(rows, "median_ms") == pytest.approx(1.5)
+
+
+def test_every_growth_size_can_be_made():
+    for axis, sizes in growth.AXES.items():
+        assert [getattr(growth.sizes_of(axis, size), axis) for size in sizes] == list(sizes)
+        assert max(sizes) >= 40 * min(sizes)
+
+
+def test_backends_take_the_same_steps():
+    sizes = Sizes(60, hidden=8, latent=3, batch=10, clicks=5)
+    ours = [Step(sizes, backend) for backend in ("numpy", "numba")]
+    losses = np.array([[step() for step in ours] for _ in range(6)])
+    np.testing.assert_allclose(losses[:, 0], losses[:, 1], rtol=1e-5)
+    assert len(set(losses[:, 0])) == 6  # it learns from other rows each time
+
+
+def test_torch_takes_the_same_steps():
+    pytest.importorskip("torch")
+    from minigen.bench.torch_mult_vae import TorchStep
+
+    sizes = Sizes(60, hidden=8, latent=3, batch=10, clicks=5)
+    ours, theirs = Step(sizes), TorchStep(sizes, "torch-eager")
+    np.testing.assert_allclose([ours() for _ in range(20)], [theirs() for _ in range(20)], rtol=1e-4)
+
+
+def test_a_worker_answers_in_json_and_ends_with_its_parent():
+    asked = [
+        {"preset": "growth items 1000", "backend": "numpy"},
+        {"run": "step", "times": 2, "values": False},
+        {"run": "step", "times": 1, "values": True},
+        {},
+    ]
+    done = subprocess.run(
+        [sys.executable, "-m", "minigen.bench.worker"],
+        input="".join(json.dumps(line) + "\n" for line in asked),
+        capture_output=True,
+        text=True,
+        check=True,
+        env=os.environ | {"OPENBLAS_NUM_THREADS": "1"},
+    )
+    cases, seconds, losses, memory = map(json.loads, done.stdout.splitlines())
+    assert cases["step"]["gflop"] > 0
+    assert cases["step"]["gb"] > 0
+    assert len(seconds) == 2
+    assert min(seconds) > 0
+    assert losses[0] > 0
+    assert memory is None or memory > 10
+
+
+def test_a_race_has_a_row_for_everyone(monkeypatch):
+    monkeypatch.setattr(race, "_TURN_SECONDS", 0.01)
+    rows, roofline = race.race("growth items 1000", ("numpy", "numba"), threads=1, rounds=3)
+    assert [row["backend"] for row in rows] == ["numpy", "numba"]
+    assert roofline.gflops > 1
+    assert roofline.gb_per_second > 1
+    numpy, numba = rows
+    assert numpy["ratio"] == 1
+    assert numba["ratio"] > 0
+    assert numba["loss_rel_difference"] < 1e-4
+    for row in rows:
+        assert row["floor_ms"] == pytest.approx(roofline.floor_ms(*_work()))
+        assert row["times_floor"] == pytest.approx(row["median_ms"] / row["floor_ms"])
+
+
+def _work():
+    case = cases_of("growth items 1000", "numpy")["step"]
+    return case.gflop, case.gb
+
+
+def test_a_failing_process_is_one_line():
+    with pytest.raises(InputError, match="ended with code"):
+        race.Racer("growth items 1000", "no such backend", 1)
+
+
+def test_presets_say_what_they_are():
+    assert {"mult-vae-ml20m", "gowalla", "vae-mnist", "gan-ring", "serve", "growth"} <= set(PRESETS)

@@ -1,0 +1,110 @@
+"""The CUDA twins: simulated, on a GPU where there is one, and compiled and assembled where there is none."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from minigen.backends import cuda_compile
+from minigen.backends.load import load
+from minigen.errors import InputError
+
+HERE = Path(__file__).parent
+
+
+def run(*arguments: str, simulate: bool) -> subprocess.CompletedProcess[str]:
+    """Run Python anew: whether CUDA is simulated is settled when Numba loads."""
+    environment = os.environ | {"NUMBA_ENABLE_CUDASIM": str(int(simulate))}
+    return subprocess.run(
+        [sys.executable, *arguments],
+        capture_output=True, text=True, check=False, env=environment, cwd=HERE.parent,
+    )  # fmt: skip
+
+
+def run_tests(name: str, simulate: bool) -> None:
+    done = run("-m", "pytest", "-p", "no:cacheprovider", str(HERE / "cuda" / name), simulate=simulate)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("name", ["parity.py", "model.py", "real_tiles.py"])
+def test_in_the_simulator(name: str) -> None:
+    run_tests(name, simulate=True)
+
+
+@pytest.mark.parametrize("name", ["parity.py", "model.py"])
+def test_on_a_gpu(name: str) -> None:
+    try:
+        load("cuda")
+    except InputError as error:
+        pytest.skip(str(error))
+    run_tests(name, simulate=False)
+
+
+def test_without_a_gpu_the_message_says_what_to_install() -> None:
+    code = "from minigen.recommender import MultVAE; MultVAE(backend='cuda')"
+    if "0" in run("-c", "from numba import cuda; print(int(cuda.is_available()))", simulate=False).stdout:
+        said = run("-c", code, simulate=False).stderr.strip().splitlines()[-1]
+        assert said.startswith("minigen.errors.InputError: the cuda backend needs an NVIDIA GPU")
+        assert "pip install 'minigen[cuda]'" in said
+        assert "NUMBA_ENABLE_CUDASIM=1" in said
+    assert run("-c", code, simulate=True).returncode == 0
+
+
+def test_nothing_is_compiled_where_it_is_simulated() -> None:
+    code = "from minigen.backends.cuda_compile import every_kernel; every_kernel()"
+    assert "InputError: kernels are simulated" in run("-c", code, simulate=True).stderr
+
+
+@pytest.fixture(scope="module")
+def kernels() -> list:
+    try:
+        cuda_compile.ptxas()
+        return cuda_compile.every_kernel()
+    except InputError as error:
+        pytest.skip(str(error))
+
+
+@pytest.mark.parametrize("architecture", cuda_compile.ARCHITECTURES)
+def test_kernels_compile_without_spills(kernels, architecture, capsys) -> None:
+    for kernel in kernels:
+        ptx = cuda_compile.to_ptx(kernel, architecture)
+        figures = cuda_compile.assemble(ptx, architecture)
+        with capsys.disabled():
+            print(f"\n{kernel.name}: sm_{architecture} {figures}", end="")
+        assert f".target sm_{architecture}" in ptx
+        assert figures["spill_bytes"] == figures["stack_bytes"] == 0, kernel.name
+        assert 0 < figures["registers"] < 255, kernel.name
+        assert figures["shared_bytes"] <= 48 * 1024, kernel.name
+        # A constant of float64 in an expression of float32 takes it along, to a unit that is 64 times slower.
+        wide = kernel.name == "arrays.mean" or kernel.name.startswith("ladder.")
+        assert wide or ".f64" not in ptx, kernel.name
+
+
+def test_spills_are_seen(kernels) -> None:
+    from numba import cuda
+
+    from minigen.ops.cuda_kernels import Declared
+
+    def spills(x, y):
+        kept = cuda.local.array(400, x.dtype)
+        for j in range(400):
+            kept[(7 * j) % 400] = x[j]
+        for j in range(y.size):
+            y[j] = kept[int(y[j])]
+
+    ptx = cuda_compile.to_ptx(Declared("spills", spills, "vector vector"), 80)
+    assert cuda_compile.assemble(ptx, 80)["stack_bytes"] >= 1600
+
+
+def test_the_reported_figures_are_those_of_the_kernels_that_there_are() -> None:
+    path = HERE.parent / "results" / "cuda-ptxas.json"
+    rows = json.loads(path.read_text("utf-8"))["rows"]
+    assert {row["spill_bytes"] + row["stack_bytes"] for row in rows} == {0}
+    code = "from minigen.backends.cuda_compile import every_kernel; print(*[k.name for k in every_kernel()])"
+    done = run("-c", code, simulate=False)
+    assert {row["kernel"] for row in rows} == set(done.stdout.split()), done.stderr
