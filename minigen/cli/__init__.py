@@ -38,14 +38,31 @@ def _root(
 
 
 def _register() -> None:
-    from minigen.cli import data, demo, evaluate, generate, gradcheck, recommend, reproduce, train
+    from minigen.cli import (
+        bench,
+        data,
+        demo,
+        evaluate,
+        export,
+        generate,
+        gradcheck,
+        recommend,
+        reproduce,
+        trace,
+        train,
+        where,
+    )
 
     app.command("demo")(demo.demo)
     app.command("train")(train.train)
     app.command("evaluate")(evaluate.evaluate)
     app.command("recommend")(recommend.recommend)
+    app.command("export")(export.export)
     app.command("generate")(generate.generate)
     app.command("gradcheck")(gradcheck.gradcheck)
+    app.command("trace")(trace.trace)
+    app.command("where")(where.where)
+    app.command("bench")(bench.bench)
     app.add_typer(data.app, name="data")
     app.add_typer(reproduce.app, name="reproduce")
 

@@ -29,9 +29,16 @@ def program() -> str:
     return os.path.relpath(called) if called.is_absolute() else str(called)
 
 
-def print_table(title: str, columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
-    """Print a table; cells are shown as they are, whatever markup they may contain."""
+def print_table(
+    title: str, columns: Iterable[str], rows: Iterable[Iterable[Any]], rules: bool = True
+) -> None:
+    """Print a table; cells are shown as they are, whatever markup they may contain.
+
+    Without `rules` between them, more columns fit a narrow terminal.
+    """
     table, cells = Table(title=Text(title), title_justify="left"), [list(row) for row in rows]
+    if not rules:
+        table.box, table.padding = None, (0, 1, 0, 0)
     for n, column in enumerate(columns):
         numbers = cells and all(isinstance(row[n], int | float | None) for row in cells)
         table.add_column(Text(column), justify="right" if numbers else "left", overflow="fold")

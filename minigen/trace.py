@@ -1,0 +1,90 @@
+"""What one batch does on its way through a model: every operation, its equation, arrays and time."""
+
+from __future__ import annotations
+
+import re
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from types import CodeType, FrameType
+from typing import Any
+
+import numpy as np
+
+_EQUATION = re.compile(r"\[eq:([a-z0-9-]+)\]")
+_FORWARD = re.compile(r"(.+_)?(forward|encode|decode)")
+
+
+@dataclass
+class Call:
+    """A call of a function whose docstring names an equation: how deep it lies, what it returned, its ms."""
+
+    name: str
+    equation: str
+    depth: int
+    arrays: list[tuple[str, np.ndarray]] = field(default_factory=list)
+    numbers: list[float] = field(default_factory=list)
+    ms: float = 0.0
+
+
+@contextmanager
+def tracing() -> Iterator[list[Call]]:
+    """Collect the calls made inside the block, in the order in which they began.
+
+    Nothing in the library is changed or wrapped: Python itself reports calls and returns.
+    """
+    known = _functions_with_equations()
+    calls: list[Call] = []
+    open_calls: list[tuple[Call, float]] = []
+
+    def watch(frame: FrameType, event: str, value: Any) -> None:
+        if frame.f_code not in known or event not in ("call", "return"):
+            return
+        if event == "call":
+            name, equation = known[frame.f_code]
+            calls.append(Call(name, equation, len(open_calls)))
+            open_calls.append((calls[-1], time.perf_counter()))
+        else:
+            call, began = open_calls.pop()
+            call.ms = 1e3 * (time.perf_counter() - began)
+            if _FORWARD.fullmatch(call.name) and isinstance(value, tuple):
+                value = value[:-1]  # the last is what the way back needs
+            _collect(call, "", value)
+
+    before = sys.getprofile()
+    sys.setprofile(watch)
+    try:
+        yield calls
+    finally:
+        sys.setprofile(before)
+
+
+def _collect(call: Call, name: str, value: Any) -> None:
+    """The arrays and numbers of a returned value."""
+    if isinstance(value, np.ndarray):
+        call.arrays.append((name, value))
+    elif hasattr(value, "indptr"):  # sparse rows: their non-zeros
+        call.arrays.append((f"{name} non-zeros".strip(), value.data))
+    elif isinstance(value, int | float | np.number):
+        call.numbers.append(float(value))
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            if isinstance(item, np.ndarray):
+                _collect(call, str(key), item)
+    elif isinstance(value, tuple):
+        for item in value:
+            _collect(call, name, item)
+
+
+def _functions_with_equations() -> dict[CodeType, tuple[str, str]]:
+    known = {}
+    for module in [module for name, module in sys.modules.items() if name.startswith("minigen.")]:
+        for thing in list(vars(module).values()):
+            members = list(vars(thing).values()) if isinstance(thing, type) else [thing]
+            for function in members:
+                found = _EQUATION.search(getattr(function, "__doc__", None) or "")
+                if found and isinstance(getattr(function, "__code__", None), CodeType):
+                    known[function.__code__] = function.__name__, found.group(1)
+    return known

@@ -1,0 +1,115 @@
+"""An exported model answers as the run did, in a Python that has NumPy alone."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from scipy.sparse import csr_matrix
+
+from minigen.cli import main
+from minigen.mlp import ACTIVATIONS
+from minigen.recommender import MODELS, load_model, serve
+from minigen.recommender.runs import read_split
+
+EVENTS = [(f"u{n}", f"i{(n * k + k * k) % 17}") for n in range(40) for k in range(1, 8)]
+SETTINGS = {
+    "mult-vae": ["hidden=12", "latent=4", "epochs=2", "batch=10"],
+    "seed-vae": ["hidden=12", "latent=4", "epochs=2", "batch=10"],
+}
+
+
+def _run(*args: str) -> int:
+    with pytest.raises(SystemExit) as stop:
+        main(list(args))
+    return int(stop.value.code or 0)
+
+
+@pytest.fixture
+def events(tmp_path):
+    path = tmp_path / "events.csv"
+    path.write_text("user,item\n" + "".join(f"{u},{i}\n" for u, i in EVENTS), "utf-8")
+    return str(path)
+
+
+def _train(events, tmp_path, model, *pairs):
+    out = tmp_path / "run"
+    flags = [part for pair in pairs for part in ("--set", pair)]
+    held = ["--held-out", "4", "--k-core", "1"]
+    assert _run("train", events, "--model", model, *held, *flags, "--out", str(out)) == 0
+    return out
+
+
+@pytest.mark.parametrize("model", serve.SCORES)
+def test_top_10_is_that_of_the_run(model, events, tmp_path):
+    run = _train(events, tmp_path, model, *SETTINGS.get(model, []))
+    _check_same_answers(run, tmp_path)
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_every_activation_is_served(activation, events, tmp_path):
+    run = _train(events, tmp_path, "mult-vae", *SETTINGS["mult-vae"], f"activation={activation}")
+    _check_same_answers(run, tmp_path)
+
+
+def _check_same_answers(run, tmp_path):
+    out = tmp_path / "exported"
+    assert _run("export", str(run), "--out", str(out)) == 0
+    model, data = load_model(run), read_split(run)
+    exported = serve.Model(out / "model.safetensors")
+    assert exported.items == data.items
+    for history in (["i3"], ["i1", "i9", "i12"], data.items[:6]):
+        columns = sorted(data.items.index(item) for item in history)
+        row = csr_matrix(
+            (np.ones(len(columns), np.float32), columns, [0, len(columns)]), (1, len(data.items))
+        )
+        items, scores = model.recommend(row, 10)
+        found = exported.recommend(history, 10)
+        assert [item for item, _, _ in found] == [data.items[i] for i in items[0] if i >= 0]
+        np.testing.assert_allclose([s for _, s, _ in found], scores[0][items[0] >= 0], rtol=1e-4, atol=1e-5)
+
+
+def test_the_script_needs_numpy_alone(events, tmp_path):
+    run, out = _train(events, tmp_path, "popularity"), tmp_path / "exported"
+    assert _run("export", str(run), "--out", str(out)) == 0
+    only_numpy = (
+        "import runpy, sys\n"
+        "class Wall:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name.split('.')[0] in {'minigen', 'scipy', 'safetensors', 'numba'}:\n"
+        "            raise ImportError(name)\n"
+        "sys.meta_path.insert(0, Wall())\n"
+        "sys.argv = ['serve.py', 'i3', '-k', '2']\n"
+        "runpy.run_path('serve.py', run_name='__main__')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", only_numpy], cwd=out, capture_output=True, text=True, check=True
+    )
+    assert [len(line.split("\t")) for line in done.stdout.splitlines()] == [3, 3]
+
+
+@pytest.mark.parametrize("args", [["nothing like it"], ["i3", "--weights", "serve.py"]])
+def test_bad_input_is_one_line(args, events, tmp_path):
+    run, out = _train(events, tmp_path, "popularity"), tmp_path / "exported"
+    assert _run("export", str(run), "--out", str(out)) == 0
+    done = subprocess.run(
+        [sys.executable, "serve.py", *args], cwd=out, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("cut", [0, 4, 9, 200])
+def test_a_damaged_file_is_refused(cut, events, tmp_path):
+    run, out = _train(events, tmp_path, "popularity"), tmp_path / "exported"
+    assert _run("export", str(run), "--out", str(out)) == 0
+    file = out / "model.safetensors"
+    file.write_bytes(file.read_bytes()[:cut])
+    with pytest.raises(ValueError):
+        serve.Model(file)
+
+
+def test_every_model_can_be_exported_or_says_no():
+    assert set(serve.SCORES) <= set(MODELS)
