@@ -1,8 +1,9 @@
-"""Splits that others have published: their training and test parts, and a validation cut of our own."""
+"""What others have published: their splits, with a validation cut of our own, and their figures."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
@@ -12,6 +13,63 @@ from minigen.data.events import Events
 from minigen.data.interactions import HeldOut, Interactions, Split
 from minigen.data.matrix import to_interactions
 from minigen.data.splits import fixed_split, validation_cut
+
+
+class Published(NamedTuple):
+    """A row of figures as published, by our names of the metrics, for the work that `protocol` names."""
+
+    protocol: str
+    model: str
+    metrics: dict[str, float]
+    source: str
+    note: str = ""
+
+
+_GOWALLA = ("recall@20", "ndcg@20")
+_CFGAN = tuple(f"{name}@{k}" for k in (5, 20) for name in ("precision", "recall", "ndcg", "mrr"))
+_ML_20M = ("recall_min@20", "recall_min@50", "ndcg@100")
+
+PUBLISHED = tuple(
+    Published(protocol, model, dict(zip(names, figures, strict=True)), *source)
+    for protocol, names, rows in (
+        (
+            "lightgcn-gowalla",
+            _GOWALLA,
+            (
+                ("NGCF", (0.1570, 0.1327), "He et al. 2020"),
+                ("LightGCN", (0.1830, 0.1554), "He et al. 2020"),
+                ("GF-CF", (0.1849, 0.1518), "Shen et al. 2021"),
+                ("UltraGCN", (0.1862, 0.1580), "Mao et al. 2021"),
+            ),
+        ),
+        (
+            "cfgan-ml-100k",
+            _CFGAN,
+            (
+                (
+                    "CFGAN",
+                    (0.444, 0.152, 0.476, 0.681, 0.294, 0.360, 0.433, 0.693),
+                    "Chae et al. 2018",
+                    "epoch chosen on the test part",
+                ),
+            ),
+        ),
+        (
+            "mult-vae-ml-20m",
+            _ML_20M,
+            (
+                ("WMF", (0.360, 0.498, 0.386), "Liang et al. 2018"),
+                ("SLIM", (0.370, 0.495, 0.401), "Liang et al. 2018"),
+                ("CDAE", (0.391, 0.523, 0.418), "Liang et al. 2018"),
+                ("Mult-DAE", (0.387, 0.524, 0.419), "Liang et al. 2018"),
+                ("Mult-VAE", (0.395, 0.537, 0.426), "Liang et al. 2018"),
+                ("EASE", (0.391, 0.521, 0.420), "Steck 2019", "as others quote it"),
+                ("RecVAE", (0.414, 0.553, 0.442), "Shenbin et al. 2020", "as others quote it"),
+            ),
+        ),
+    )
+    for model, figures, *source in rows
+)
 
 
 def given_split(train: Events, test: Events, name: str, binary: bool = True) -> Split:
