@@ -35,3 +35,15 @@ def clicks_before_dropout(cache: Any) -> Any:
 def overwritten_cache(cache: Any) -> Any:
     """A hidden cache that a second batch has overwritten: the same users in another order."""
     return cache._replace(encoder=cache.encoder._replace(x=cache.encoder.x[::-1]))
+
+
+@wrong_cache("mult-vae-linear")
+def half_of_the_clicks_layer(cache: Any) -> Any:
+    """Without hidden layers mu and log_var both read the clicks; log_var sees them before dropout."""
+    return cache._replace(log_var=cache.log_var._replace(x=cache.normalised.y))
+
+
+@wrong_cache("mult-vae-linear")
+def mean_in_the_place_of_the_code(cache: Any) -> Any:
+    """d_w_out from mu, where the logits were made from z."""
+    return cache._replace(logits=cache.logits._replace(x=cache.kl.mu))
