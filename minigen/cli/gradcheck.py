@@ -12,6 +12,14 @@ import typer
 def gradcheck(
     op: Annotated[str | None, typer.Option(help="Check this operation or model only.")] = None,
     mutants: Annotated[bool, typer.Option("--mutants", help="Plant classic slips; see each caught.")] = False,
+    broken: Annotated[
+        str | None,
+        typer.Option(
+            "--break", metavar="NAME", help="Train a right model beside one with this slip; or list."
+        ),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder for the picture of --break.")] = Path("broken"),
+    seed: Annotated[int, typer.Option(min=0, help="Seed of --break.")] = 0,
     json: Annotated[Path | None, typer.Option(help="Write the rows to this file.")] = None,
 ) -> None:
     """Check every gradient against five-point differences in float64; exit with 1 where one is wrong."""
@@ -24,7 +32,15 @@ def gradcheck(
         raise InputError(f"--op {op}: unknown; there are {', '.join(known)}")
     chosen = known if op is None else [op]
     settings: dict[str, Any] = {"op": op, "mutants": mutants}
-    if mutants:
+    if broken is not None:
+        if op is not None or mutants:
+            raise InputError("--break goes with neither --op nor --mutants")
+        if broken == "list":
+            _print_names()
+            return
+        settings = {"break": broken, "seed": seed}
+        rows, right = _side_by_side(broken, out, seed)
+    elif mutants:
         rows, right = _mutants(chosen)
     else:
         rows, settings["other_checks"], right = _gradients(chosen)
@@ -112,6 +128,80 @@ def _mutants(chosen: list[str]) -> tuple[list[dict], bool]:
     killed = sum(row["killed"] for row in rows)
     console.print(f"killed/planted: {killed}/{planted}")
     return rows, killed == planted
+
+
+def _side_by_side(name: str, out: Path, seed: int) -> tuple[list[dict], bool]:
+    from minigen.cli.output import console
+    from minigen.cli.progress import progress
+    from minigen.gradcheck.catalogue import catalogue
+    from minigen.gradcheck.mutants import Verdict, failures
+    from minigen.gradcheck.side_by_side import FAMILIES, UnknownSlipError, find, looks_fine, run
+    from minigen.plots import save
+    from minigen.plots.side_by_side import side_by_side
+
+    try:
+        mutant = find(name)
+    except UnknownSlipError:
+        _print_names()
+        raise
+    family, quantity = FAMILIES[mutant.quantity], catalogue()[mutant.quantity]
+    title = f"{mutant.name}: {mutant.what}"
+    console.print(title, markup=False)
+    sides = []
+    for word, planted in (("right", False), ("broken", True)):
+        scene = family.build(mutant, planted, seed, None)
+        console.print(f"{family.title}, {word}: {scene.epochs} epochs", markup=False)
+        with progress(scene.epochs) as report:
+            sides.append(run(scene, report))
+    verdict = Verdict(mutant, failures(mutant.plant(quantity)))
+    screams = [failures(quantity), {check: verdict.failures[check] for check in verdict.by}]
+    fine = [True, looks_fine(family, *sides)]
+    words = list(map(_words, ("right", "broken"), fine, screams, (side.stopped for side in sides)))
+    _print_table(
+        "The same seed, data and number of steps",
+        ("", "right", "broken"),
+        (
+            (figure.words, *(f"{side.figures[key]:.4g}" if side.figures else "-" for side in sides))
+            for key, figure in family.figures.items()
+        ),
+    )
+    console.print("\n".join(words), markup=False)
+    picture = out / f"{mutant.name}.png"
+    save(side_by_side(title, sides, words), picture)
+    console.print(f"The picture is in {picture}", markup=False)
+    rows = [
+        {"side": side, "mutant": mutant.name, "model": family.title, "metrics": trained.figures}
+        | {"looks_fine": looks, "stopped": trained.stopped, "seconds": round(trained.seconds, 1)}
+        | {"checks_failed": failed}
+        for side, trained, looks, failed in zip(("right", "broken"), sides, fine, screams)
+    ]
+    return rows, not screams[0] and verdict.killed
+
+
+def _words(side: str, fine: bool, screams: dict[str, str], stopped: str) -> str:
+    if not screams:
+        return f"{side}: every check passes."
+    looks = f"training stopped, {stopped}" if stopped else "still looks fine" if fine else "looks worse"
+    lines = [f"{side}: {looks}. The checks scream:"]
+    lines += [f"{check}: {text.splitlines()[0]}" for check, text in screams.items()]
+    if "derivative" not in screams:
+        lines.append("A wrong formula with its right derivative: no gradient check can see it.")
+    return "\n".join(lines)
+
+
+def _print_names() -> None:
+    from itertools import groupby
+
+    from minigen.cli.output import console
+    from minigen.gradcheck.side_by_side import FAMILIES, trainable
+
+    def title(mutant: Any) -> str:
+        return FAMILIES[mutant.quantity].title
+
+    for model, slips in groupby(sorted(trainable(), key=title), title):
+        console.print(f"\n{model}", markup=False)
+        for mutant in slips:
+            console.print(f"  {mutant.name}: {mutant.what}", markup=False, soft_wrap=True)
 
 
 def _print_table(title: str, columns: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:

@@ -8,13 +8,16 @@ import numpy as np
 
 from minigen import ops
 from minigen.gradcheck.catalogue import Quantity
-from minigen.gradcheck.gan_models import DISCRIMINATOR, GENERATOR, quantities
-from minigen.gradcheck.slips.registry import wrong_backward, wrong_cache, wrong_forward
-from minigen.losses import bernoulli_nll_backward
-from minigen.mlp import MLPCache, input_gradient_backward, mlp_backward
-from minigen.typing import Array, Params
-
-_RIGHT: dict[str, Quantity] = {quantity.name: quantity for quantity in quantities()}
+from minigen.gradcheck.slips.registry import (
+    wrong_backward,
+    wrong_cache,
+    wrong_forward,
+    wrong_quantity,
+    wrong_result,
+)
+from minigen.losses import bernoulli_nll_forward
+from minigen.mlp import MLPCache
+from minigen.typing import Array
 
 
 @wrong_backward("leaky-relu")
@@ -66,36 +69,38 @@ def no_second_order(cache: Any) -> Any:
     return cache._replace(input_gradient=first_order_only(cache.input_gradient))
 
 
-@wrong_backward("gradient-penalty-leaky-relu")
-def no_direction(d_loss: float, cache: Any) -> Any:
+@wrong_cache("gradient-penalty-leaky-relu")
+def no_direction(cache: Any) -> Any:
     """d_g = 2 (|g| - 1) g: the length of g counts twice."""
-    return _RIGHT["gradient-penalty-leaky-relu"].backward(d_loss, cache._replace(g=cache.g * cache.norm))
+    return cache._replace(g=cache.g * cache.norm)
 
 
-@wrong_backward("gradient-penalty-leaky-relu")
-def detached_slope(d_loss: float, cache: Any) -> Any:
-    """The slope taken for a number: the penalty is in the loss, and teaches nothing."""
-    return tuple(np.zeros(shape) for shape in DISCRIMINATOR.values())
-
-
-def _without_root(*arrays: Array) -> Any:
-    _, cache = _RIGHT["gradient-penalty-leaky-relu"].forward(*arrays)
-    return float(((cache.norm**2 - 1) ** 2).mean()), cache
-
-
-@wrong_backward("gradient-penalty-leaky-relu", caught_by="penalty_is_of_the_slope", forward=_without_root)
-def no_root(d_loss: float, cache: Any) -> Any:
+@wrong_result("gradient-penalty-leaky-relu", caught_by="penalty_is_of_the_slope")
+def no_root(loss: float, cache: Any) -> tuple[float, Any]:
     """(|g|^2 - 1)^2 for (|g| - 1)^2, in both passes."""
-    g, norm, input_gradient = cache
-    d_g = 4 * d_loss / len(g) * (norm**2 - 1) * g
-    return _in_order(input_gradient_backward(d_g, input_gradient)[1], DISCRIMINATOR)
+    squared = cache.norm**2
+    # Backward makes 2/B (norm - 1) g / norm of its cache, and 4/B (|g|^2 - 1) g is right here.
+    return float(((squared - 1) ** 2).mean()), cache._replace(g=2 * cache.g * squared, norm=squared)
 
 
-@wrong_backward("gan-discriminator")
-def fakes_forgotten(d_loss: float, cache: Any) -> Any:
+@wrong_quantity("gan-non-saturating")
+@wrong_quantity("wgan-generator")
+def detached(right: Quantity) -> Quantity:
+    """G(z) detached from G: the gradient is exactly 0."""
+    return right._replace(backward=lambda *args: tuple(0 * grad for grad in right.backward(*args)))
+
+
+@wrong_quantity("gradient-penalty-leaky-relu")
+def detached_slope(right: Quantity) -> Quantity:
+    """The slope taken for a number: the penalty is in the loss, and teaches nothing."""
+    return detached(right)
+
+
+@wrong_cache("gan-discriminator")
+def fakes_forgotten(cache: Any) -> Any:
     """The gradient on fakes is not added."""
-    _, grads = mlp_backward(bernoulli_nll_backward(d_loss, cache.nll_real), cache.real)
-    return _in_order(grads, DISCRIMINATOR)
+    fakes = cache.nll_fake
+    return cache._replace(nll_fake=fakes._replace(x=ops.sigmoid(fakes.logits)))  # sigmoid - x = 0
 
 
 @wrong_cache("gan-discriminator")
@@ -107,60 +112,51 @@ def overwritten_cache(cache: Any) -> Any:
     return cache._replace(fake=cache.real._replace(dense=dense, activations=_first(cache.real, n)))
 
 
-def _halved(*arrays: Array) -> Any:
-    loss, cache = _RIGHT["gan-discriminator"].forward(*arrays)
-    return loss / 2, cache
-
-
-@wrong_backward("gan-discriminator", caught_by="discriminator_loss_is_the_papers", forward=_halved)
-def mean_of_both(d_loss: float, cache: Any) -> Any:
+@wrong_quantity("gan-discriminator", caught_by="discriminator_loss_is_the_papers")
+def mean_of_both(right: Quantity) -> Quantity:
     """A mean over real and fake for their sum, in both passes."""
-    return _RIGHT["gan-discriminator"].backward(d_loss / 2, cache)
+    return _times(0.5, right)
 
 
-@wrong_backward("gan-minimax")
-def ascends(d_loss: float, cache: Any) -> Any:
+@wrong_quantity("gan-minimax")
+def ascends(right: Quantity) -> Quantity:
     """G climbs the loss that it should go down."""
-    return _RIGHT["gan-minimax"].backward(-d_loss, cache)
+    return right._replace(backward=_times(-1.0, right).backward)
 
 
-@wrong_backward(
-    "gan-minimax", caught_by="minimax_is_log_1_minus_d", forward=_RIGHT["gan-non-saturating"].forward
-)
-def other_loss(d_loss: float, cache: Any) -> Any:
+@wrong_result("gan-minimax", caught_by="minimax_is_log_1_minus_d")
+def other_loss(loss: float, cache: Any) -> tuple[float, Any]:
     """-log D(G(z)) under the name of log(1 - D(G(z))), in both passes."""
-    return _RIGHT["gan-non-saturating"].backward(d_loss, cache)
+    logits = cache.nll.logits
+    loss, nll = bernoulli_nll_forward(logits, 0 * logits + 1)
+    return loss, cache._replace(nll=nll, sign=1.0)
 
 
-@wrong_backward("gan-non-saturating")
-@wrong_backward("wgan-generator")
-def detached(d_loss: float, cache: Any) -> Any:
-    """G(z) detached from G: the gradient is exactly 0."""
-    return tuple(np.zeros(shape) for shape in GENERATOR.values())
-
-
-@wrong_backward("gan-non-saturating")
-def past_the_discriminator(d_loss: float, cache: Any) -> Any:
+@wrong_cache("gan-non-saturating")
+def past_the_discriminator(cache: Any) -> Any:
     """The gradient in D's logits goes straight to G, and not through D."""
-    d_logits = bernoulli_nll_backward(d_loss, cache.nll)
-    w = cache.generator.dense[-1].w
-    return _in_order(mlp_backward(np.tile(d_logits, w.shape[1]), cache.generator)[1], GENERATOR)
+    first = cache.discriminator.dense[0]
+    straight = first._replace(w=np.ones_like(first.w[:, :1]))
+    return cache._replace(discriminator=cache.discriminator._replace(dense=[straight], activations=[]))
 
 
-def _flipped(*arrays: Array) -> Any:
-    loss, cache = _RIGHT["wgan-critic"].forward(*arrays)
-    return -loss, cache
-
-
-@wrong_backward("wgan-critic", caught_by="critic_loss_rises_with_f_of_fakes", forward=_flipped)
-def flipped_sign(d_loss: float, cache: Any) -> Any:
+@wrong_quantity("wgan-critic", caught_by="critic_loss_rises_with_f_of_fakes")
+def flipped_sign(right: Quantity) -> Quantity:
     """mean f(x) - mean f(G(z)), minimised: in both passes."""
-    return _RIGHT["wgan-critic"].backward(-d_loss, cache)
+    return _times(-1.0, right)
+
+
+def _times(factor: float, right: Quantity) -> Quantity:
+    """The quantity multiplied by a number, in both passes."""
+
+    def forward(*args: Any) -> tuple[float, Any]:
+        loss, cache = right.forward(*args)
+        return factor * loss, cache
+
+    return right._replace(
+        forward=forward, backward=lambda d_loss, cache: right.backward(factor * d_loss, cache)
+    )
 
 
 def _first(cache: MLPCache, n: int) -> list[Array]:
     return [h[:n] for h in cache.activations]
-
-
-def _in_order(grads: Params, shapes: dict[str, Any]) -> tuple[Array, ...]:
-    return tuple(grads[name] for name in shapes)

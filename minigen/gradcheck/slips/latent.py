@@ -8,12 +8,13 @@ import numpy as np
 
 from minigen import ops
 from minigen.gradcheck.slips.registry import wrong_backward
+from minigen.ops.gaussian.numpy_gaussian import ReparameteriseCache
 from minigen.typing import Array
 
 
 def _exp_log_var_forward(mu: Array, log_var: Array, eps: Array) -> Any:
     std = np.exp(log_var)
-    return mu + std * eps, (std, eps)
+    return mu + std * eps, ReparameteriseCache(std, eps)
 
 
 @wrong_backward("reparameterise", caught_by="sampler_has_the_variance", forward=_exp_log_var_forward)

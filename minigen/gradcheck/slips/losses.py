@@ -79,18 +79,22 @@ def clipped(d_loss: float, cache: Any) -> Array:
 @wrong_backward("bernoulli-nll")
 def no_sigmoid(d_loss: float, cache: Any) -> Array:
     """logits - x for sigmoid(logits) - x."""
-    return d_loss * (cache.logits - cache.x) / len(cache.x)
+    return d_loss * (cache.logits - _dense(cache.x)) / len(cache.logits)
 
 
 @wrong_forward("bernoulli-nll", caught_by="bernoulli_nll_survives_800")
-def clipped_bits(logits: Array, x: Array) -> Any:
+def clipped_bits(logits: Array, x: Array | CSR) -> Any:
     """Probabilities clipped at 1e-7."""
-    p = np.clip(ops.sigmoid(logits), 1e-7, 1 - 1e-7)
-    nll = -(x * np.log(p) + (1 - x) * np.log(1 - p)).sum()
-    return float(nll) / len(x), losses.BernoulliNLLCache(logits, x)
+    p, bits = np.clip(ops.sigmoid(logits), 1e-7, 1 - 1e-7), _dense(x)
+    nll = -(bits * np.log(p) + (1 - bits) * np.log(1 - p)).sum()
+    return float(nll) / len(logits), losses.BernoulliNLLCache(logits, x)
 
 
-def _mean_over_bits_forward(logits: Array, x: Array) -> Any:
+def _dense(x: Array | CSR) -> Array:
+    return x if isinstance(x, np.ndarray) else x.toarray()
+
+
+def _mean_over_bits_forward(logits: Array, x: Array | CSR) -> Any:
     nll, cache = losses.bernoulli_nll_forward(logits, x)
     return nll / x.shape[1], cache
 

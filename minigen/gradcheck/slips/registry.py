@@ -51,6 +51,20 @@ def wrong_cache(quantity: str, caught_by: str = "derivative") -> Callable[[Pass]
     return _registrar(quantity, caught_by, plant)
 
 
+def wrong_result(quantity: str, caught_by: str) -> Callable[[Pass], Pass]:
+    """Register a slip of a whole model by what it does to the loss and the cache that came out."""
+
+    def plant(slip: Callable[..., Any], right: Quantity) -> Quantity:
+        return right._replace(forward=lambda *args: slip(*right.forward(*args)))
+
+    return _registrar(quantity, caught_by, plant)
+
+
+def wrong_quantity(quantity: str, caught_by: str = "derivative") -> Callable[[Pass], Pass]:
+    """Register a slip by what it makes of the right quantity, whatever is in its cache."""
+    return _registrar(quantity, caught_by, lambda slip, right: slip(right))
+
+
 def _registrar(
     quantity: str, caught_by: str, plant: Callable[[Callable[..., Any], Quantity], Quantity]
 ) -> Callable[[Pass], Pass]:

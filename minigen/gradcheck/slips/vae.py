@@ -3,29 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from minigen import losses
-from minigen.gradcheck.slips.registry import (
-    Pass,
-    _registrar,
-    wrong_backward,
-    wrong_cache,
-    wrong_forward,
-)
+from minigen.gradcheck.slips.registry import wrong_backward, wrong_cache, wrong_forward, wrong_result
 from minigen.typing import Array
-
-
-def wrong_result(quantity: str, caught_by: str) -> Callable[[Pass], Pass]:
-    """Register a slip of a whole model by what it does to the loss and the cache that came out."""
-    return _registrar(
-        quantity,
-        caught_by,
-        lambda slip, right: right._replace(forward=lambda *args: slip(*right.forward(*args))),
-    )
 
 
 @wrong_backward("bernoulli-log-prob")
