@@ -46,13 +46,13 @@ def test_on_a_gpu(name: str) -> None:
 
 
 def test_without_a_gpu_the_message_says_what_to_install() -> None:
-    code = "from minigen.recommender import MultVAE; MultVAE(backend='cuda')"
-    if "0" in run("-c", "from numba import cuda; print(int(cuda.is_available()))", simulate=False).stdout:
-        said = run("-c", code, simulate=False).stderr.strip().splitlines()[-1]
-        assert said.startswith("minigen.errors.InputError: the cuda backend needs an NVIDIA GPU")
-        assert "pip install 'minigen[cuda]'" in said
-        assert "NUMBA_ENABLE_CUDASIM=1" in said
-    assert run("-c", code, simulate=True).returncode == 0
+    done = run("-c", "from minigen.recommender import MultVAE; MultVAE(backend='cuda')", simulate=False)
+    if done.returncode == 0:
+        pytest.skip("there is a GPU here")
+    said = done.stderr.strip().splitlines()[-1]
+    assert said.startswith("minigen.errors.InputError: the cuda backend needs an NVIDIA GPU")
+    assert "pip install 'minigen[cuda]'" in said
+    assert "NUMBA_ENABLE_CUDASIM=1" in said
 
 
 def test_nothing_is_compiled_where_it_is_simulated() -> None:

@@ -7,6 +7,7 @@ import pytest
 from scipy import sparse
 from test_recommender import split_of_groups
 
+from minigen.cli.settings import parse_settings, parse_tuning
 from minigen.errors import InputError
 from minigen.evaluation.evaluate import evaluate
 from minigen.gradcheck.differences import five_point
@@ -217,6 +218,12 @@ def test_damaged_arrays_are_refused(tmp_path):
 def test_a_bad_setting_is_named(name, settings):
     with pytest.raises(InputError, match=f"^{next(iter(settings))}: want"):
         model_class(name)(**settings)
+
+
+def test_settings_come_from_the_command_line():
+    given = parse_settings(model_class("spectral"), ["factors=7", "gram=0"])
+    assert Spectral(**given).settings == {"factors": 7, "gram": 0.0}
+    assert parse_tuning(model_class("itemknn"), "neighbours=5,50") == ("neighbours", [5, 50])
 
 
 def test_the_ladder_holds_every_model_by_its_id():

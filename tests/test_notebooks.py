@@ -62,11 +62,11 @@ def printed(cell: Any) -> str:
 
 
 def public_names() -> set[str]:
-    """Every function and class that the library defines for others to use."""
+    """Every function and class that the library defines for others; a twin bears its original's name."""
     return {
         node.name
         for path in (ROOT / "minigen").rglob("*.py")
-        if "cli" not in path.parts
+        if "cli" not in path.parts and not path.name.startswith(("numba_", "cuda_"))
         for node in ast.parse(path.read_text("utf-8")).body
         if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and not node.name.startswith("_")
     }

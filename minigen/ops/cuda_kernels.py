@@ -15,9 +15,14 @@ _MOST = 2 if SIMULATED else 8192  # blocks: from so many on, a thread does bette
 # A launch of few blocks is right for a small array; Numba would warn of each.
 config.CUDA_LOW_OCCUPANCY_WARNINGS = 0
 
+if SIMULATED:
+    from minigen.ops.cuda_simulator import repair
+
+    repair()
+
 
 class Declared(NamedTuple):
-    """A kernel's name, its Python function, and its argument types as words of `cuda_compile.TYPES`."""
+    """A kernel's name, its Python function, and its argument types as words that `cuda_compile` knows."""
 
     name: str
     function: Callable[..., None]

@@ -9,11 +9,13 @@ from test_parity import Draw, Room, compare, dense, normalise, softmax_nll, spar
 
 from minigen import backends
 from minigen.backends import NUMPY
+from minigen.ops.cuda_simulator import repair
 
 simulated = config.ENABLE_CUDASIM
 assert cuda.is_available()
 config.ENABLE_CUDASIM = 0  # for the constants alone: what simulates is loaded
 CUDA = backends.load("cuda")
+repair()
 from minigen.ops.cuda_kernels import THREADS  # noqa: E402
 from minigen.ops.cuda_matmul import SLICE, TILE  # noqa: E402
 
