@@ -36,9 +36,9 @@ STEPS = 3
 @pytest.fixture(autouse=True)
 def _small(monkeypatch):
     """A few clothes, few samples, and the shoppers drawn but once."""
-    full = images.clothes()
+    full = images.pieces_of_clothing()
     few = replace(full, train=full.train[:300], test=full.test[:60])
-    monkeypatch.setattr(images, "clothes", lambda: few)
+    monkeypatch.setattr(images, "pieces_of_clothing", lambda: few)
     monkeypatch.setattr(images, "SAMPLES", 5)
     monkeypatch.setattr(images, "EPOCHS", {"vae": 2, "iwae": 2})
     monkeypatch.setattr(clicks, "EPOCHS", 2)

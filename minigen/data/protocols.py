@@ -154,7 +154,7 @@ def pairs_digest(matrix: csr_matrix, users: Sequence[str], items: Sequence[str])
     """
     pairs = matrix.tocoo()
     if all(map(_WHOLE_NUMBER.fullmatch, (*users, *items))):
-        ids = (np.array(names, dtype="<i8") for names in (users, items))
+        ids = (np.array([int(name) for name in names], dtype="<i8") for names in (users, items))
         row, column = (numbers[part] for numbers, part in zip(ids, (pairs.row, pairs.col)))
         order = np.lexsort((column, row))
         return hashlib.sha256(np.column_stack([row, column])[order].tobytes()).hexdigest()

@@ -17,7 +17,7 @@ _WIDTH = 62  # characters that stand above one picture
 
 def side_by_side(title: str, sides: Sequence[Side], words: Sequence[str]) -> Figure:
     """Two columns, the right training and the broken one: `words` above, its picture, its losses by epoch."""
-    figure = Figure(figsize=(10, 7.5), dpi=DPI, layout="constrained")
+    figure = Figure(figsize=(10, 7), dpi=DPI, layout="constrained")
     figure.suptitle(title)
     pictures, curves = figure.subplots(2, 2, height_ratios=(3, 1))
     colours = (BLUE, ORANGE)

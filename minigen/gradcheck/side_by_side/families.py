@@ -5,7 +5,7 @@ from __future__ import annotations
 from difflib import get_close_matches
 
 from minigen.errors import InputError
-from minigen.gradcheck.side_by_side.clicks import MULT_VAE_ON_CLICKS
+from minigen.gradcheck.side_by_side.clicks import MULT_VAE_ON_CLICKS, WITH_DROPOUT
 from minigen.gradcheck.side_by_side.images import IWAE_ON_CLOTHES, VAE_ON_CLOTHES
 from minigen.gradcheck.side_by_side.points import GAN_ON_THE_RING, WGAN_ON_THE_RING
 from minigen.gradcheck.side_by_side.scene import Family
@@ -18,7 +18,8 @@ _QUANTITIES = {
     "reparameterise gaussian-kl bernoulli-log-prob gaussian-log-prob": VAE_ON_CLOTHES,
     "vae-bernoulli vae-gaussian": VAE_ON_CLOTHES,
     "iwae-bernoulli iwae-gaussian": IWAE_ON_CLOTHES,
-    "dense sparse-dense tanh relu leaky-relu softplus dropout l2-normalise": MULT_VAE_ON_CLICKS,
+    "dense sparse-dense tanh relu leaky-relu softplus l2-normalise": MULT_VAE_ON_CLICKS,
+    "dropout": WITH_DROPOUT,
     "softmax-nll bernoulli-nll adam mult-vae": MULT_VAE_ON_CLICKS,
 }
 FAMILIES: dict[str, Family] = {
@@ -69,4 +70,4 @@ def _short(mutant: Mutant) -> str:
 
 
 def _all_names() -> list[str]:
-    return [name for mutant in trainable() for name in (mutant.name, _short(mutant))]
+    return sorted({name for mutant in trainable() for name in (mutant.name, _short(mutant))})

@@ -23,8 +23,8 @@ SMALL = {"hidden": 200, "layers": 2, "latent": 8, "lr": 2e-3}
 LOG_VAR = -1.5  # of x, about what it comes to: a short training does not move it that far
 EPOCHS = {"vae": 8, "iwae": 3}
 FIGURES = {
-    "reconstruction": Figure("root mean square error of reconstructed pixels", -1, near=0.1),
-    "mmd": Figure("MMD of samples and held-out pictures", -1, near=0.25),
+    "reconstruction": Figure("root mean square error of reconstructed pixels", -1, near=0.015),
+    "mmd": Figure("MMD of samples and held-out pictures", -1, near=0.05),
     "nll_nats": Figure("true -log p(x) of held-out pictures, estimated, in nats", -1),
     OWN_LOSS: Figure("its own loss in the last epoch, in nats", -1),
 }
@@ -85,7 +85,7 @@ def _build(mutant: Mutant, planted: bool, seed: int, epochs: int | None) -> Scen
     settings |= {"likelihood": "gaussian" if mutant.quantity in GAUSSIAN else "bernoulli"}
     settings |= SETTINGS.get(mutant.name, {})
     model = kind(mutant if planted else None, **settings)
-    data = clothes()
+    data = pieces_of_clothing()
     assert data.shape is not None
     test, shape = data.test[:N_MEASURED], data.shape
 
@@ -112,7 +112,7 @@ def _build(mutant: Mutant, planted: bool, seed: int, epochs: int | None) -> Scen
 
 
 @cache
-def clothes() -> Vectors:
+def pieces_of_clothing() -> Vectors:
     """The embedded pictures."""
     from minigen.data.images import load_images
 

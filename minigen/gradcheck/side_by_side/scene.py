@@ -17,7 +17,7 @@ OWN_LOSS = "own_loss"  # among the figures of every family
 
 
 class Figure(NamedTuple):
-    """What a number is, which way is better, +1 or -1, and by what share a worse one still looks the same.
+    """What a number is, which way is better, +1 or -1, and by how much a worse one still looks the same.
 
     near is None where nobody would see it.
     """
@@ -122,8 +122,7 @@ def run(scene: Scene, report: Callable[..., None] | None = None) -> Side:
 def looks_fine(family: Family, right: Side, broken: Side) -> bool:
     """Whether every figure that one would see is as good as the right one's, or so near that it looks it."""
     return not broken.stopped and all(
-        figure.better * (broken.figures[name] - right.figures[name])
-        >= -figure.near * abs(right.figures[name])
+        figure.better * (broken.figures[name] - right.figures[name]) >= -figure.near
         for name, figure in family.figures.items()
         if figure.near is not None
     )
