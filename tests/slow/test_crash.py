@@ -24,19 +24,30 @@ def command(events: Path, out: Path, model: str) -> list[str]:
     return [sys.executable, "-m", "minigen", *train, "--checkpoint-seconds", "0"]
 
 
-def finish(words: list[str]) -> float:
-    start = time.monotonic()
+def finish(words: list[str]) -> None:
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    return time.monotonic() - start
 
 
-def kill_after(words: list[str], seconds: float) -> bool:
-    """Start the command and kill it; whether it was still running then."""
-    process = subprocess.Popen(words, stdout=subprocess.DEVNULL)
+def step_of(run: Path) -> int:
+    """The step of the latest checkpoint; -1 where there is none."""
     try:
-        process.wait(seconds)
-    except subprocess.TimeoutExpired:
+        return int((run / "LATEST").read_text("utf-8").strip().removeprefix("step-").rstrip("+"))
+    except (OSError, ValueError):
+        return -1
+
+
+def kill_within(words: list[str], run: Path, steps: int, seconds: float) -> bool:
+    """Start the command and kill it `seconds` after its run has gone `steps` on; whether it still ran then.
+
+    By progress, not by the clock: a machine that others load or leave would move the moments past the end.
+    """
+    goal = step_of(run) + steps
+    process = subprocess.Popen(words, stdout=subprocess.DEVNULL)
+    while process.poll() is None and step_of(run) < goal:
+        time.sleep(0.001)
+    time.sleep(seconds)
+    if process.poll() is None:
         process.send_signal(signal.SIGKILL)
         process.wait()
         return True
@@ -51,14 +62,14 @@ def test_kills_at_random_moments(model, tmp_path):
     lines = [f"u{user},i{item}" for user in range(120) for item in rng.choice(200, 15, replace=False)]
     events.write_text("user,item\n" + "\n".join(lines) + "\n")
     whole, cut = tmp_path / "whole", tmp_path / "cut"
-    seconds = finish(command(events, whole, model))
+    finish(command(events, whole, model))
     moments = random.Random(1)
     killed = 0
     for _ in range(KILLS):
         # A run that died before its first checkpoint starts again; any other goes on.
         started = (cut / "ids.json").exists()
         words = command(events, cut, model) + (["--resume"] if started else [])
-        killed += kill_after(words, moments.uniform(0.3, 0.9) * seconds)
+        killed += kill_within(words, cut, moments.randint(1, 3), moments.uniform(0, 0.03))
     finish(command(events, cut, model) + (["--resume"] if (cut / "ids.json").exists() else []))
     assert killed >= KILLS // 2
     (expected,) = whole.glob("step-*/weights.safetensors")
