@@ -142,6 +142,14 @@ def test_a_training_that_overflows_has_no_figures_and_says_so(loss):
     assert png(side_by_side("$", [side, side], ["right", "broken"]))
 
 
+def test_a_code_without_variance_has_no_likelihood_and_the_rest_of_the_figures():
+    scene = scene_of("gaussian-kl-ascends", planted=True)
+    scene.model.start(scene.rows)
+    assert scene.measure().keys() == {"reconstruction", "mmd", "nll_nats"}
+    scene.model.params["encoder.b2"][:] = -200
+    assert scene.measure().keys() == {"reconstruction", "mmd"}
+
+
 def test_every_kind_of_picture_is_drawn():
     images_of = Images(np.full((2, 3, 4), 0.5), (2, 2), ("$x$", "y"))
     for picture in (Points(np.ones((3, 2)), np.eye(2)), images_of, Curve([0.1, 0.2], "score")):
@@ -181,3 +189,5 @@ def test_names_are_listed_and_bad_ones_are_bad_input(tmp_path):
     assert "cannot be trained" in refused("gradcheck", "--break", "sigmoid-applied-twice", cwd=tmp_path)
     assert "--mutants" in refused("gradcheck", "--break", "exp-log-var", "--mutants", cwd=tmp_path)
     assert not list(tmp_path.iterdir())
+    (tmp_path / "file").touch()
+    assert "is a file" in refused("gradcheck", "--break", "exp-log-var", "--out", "file", cwd=tmp_path)

@@ -133,6 +133,7 @@ def _mutants(chosen: list[str]) -> tuple[list[dict], bool]:
 def _side_by_side(name: str, out: Path, seed: int) -> tuple[list[dict], bool]:
     from minigen.cli.output import console
     from minigen.cli.progress import progress
+    from minigen.errors import InputError
     from minigen.gradcheck.catalogue import catalogue
     from minigen.gradcheck.mutants import Verdict, failures
     from minigen.gradcheck.side_by_side import FAMILIES, UnknownSlipError, find, looks_fine, run
@@ -144,6 +145,8 @@ def _side_by_side(name: str, out: Path, seed: int) -> tuple[list[dict], bool]:
     except UnknownSlipError:
         _print_names()
         raise
+    if out.exists() and not out.is_dir():
+        raise InputError(f"--out {out}: is a file, not a folder for the picture")
     family, quantity = FAMILIES[mutant.quantity], catalogue()[mutant.quantity]
     title = f"{mutant.name}: {mutant.what}"
     console.print(title, markup=False)
@@ -161,7 +164,7 @@ def _side_by_side(name: str, out: Path, seed: int) -> tuple[list[dict], bool]:
         "The same seed, data and number of steps",
         ("", "right", "broken"),
         (
-            (figure.words, *(f"{side.figures[key]:.4g}" if side.figures else "-" for side in sides))
+            (figure.words, *(f"{side.figures[key]:.4g}" if key in side.figures else "-" for side in sides))
             for key, figure in family.figures.items()
         ),
     )
@@ -184,8 +187,8 @@ def _words(side: str, fine: bool, screams: dict[str, str], stopped: str) -> str:
     looks = f"training stopped, {stopped}" if stopped else "still looks fine" if fine else "looks worse"
     lines = [f"{side}: {looks}. The checks scream:"]
     lines += [f"{check}: {text.splitlines()[0]}" for check, text in screams.items()]
-    if "derivative" not in screams:
-        lines.append("A wrong formula with its right derivative: no gradient check can see it.")
+    if screams.keys().isdisjoint(("derivative", "contract")):
+        lines.append("No gradient check can see it: a check of meaning has to.")
     return "\n".join(lines)
 
 

@@ -30,7 +30,13 @@ def side_by_side(title: str, sides: Sequence[Side], words: Sequence[str]) -> Fig
     for axis, side, colour in zip(curves, sides, colours):
         axis.spines[["top", "right"]].set_visible(False)
         for (name, values), style in zip(side.losses.items(), ("-", ":")):
-            axis.plot(np.arange(1, len(values) + 1), values, style, color=colour, label=name)
+            axis.plot(
+                np.arange(1, len(values) + 1),
+                values,
+                style,
+                color=colour,
+                label="discriminator" if name == "loss" else name,
+            )
         axis.set(xlabel="epoch", ylabel="its own loss")
         if len(side.losses) > 1:
             axis.legend(frameon=False, fontsize=8)
