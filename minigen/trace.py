@@ -9,12 +9,22 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import CodeType, FrameType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 _EQUATION = re.compile(r"\[eq:([a-z0-9-]+)\]")
 _FORWARD = re.compile(r"(.+_)?(forward|encode|decode)")
+
+
+class Seen(NamedTuple):
+    """An array as it was when an operation returned it; low and high are None where it is empty."""
+
+    name: str
+    shape: tuple[int, ...]
+    low: float | None
+    high: float | None
+    bytes: int
 
 
 @dataclass
@@ -24,7 +34,7 @@ class Call:
     name: str
     equation: str
     depth: int
-    arrays: list[tuple[str, np.ndarray]] = field(default_factory=list)
+    arrays: list[Seen] = field(default_factory=list)
     numbers: list[float] = field(default_factory=list)
     ms: float = 0.0
 
@@ -33,25 +43,30 @@ class Call:
 def tracing() -> Iterator[list[Call]]:
     """Collect the calls made inside the block, in the order in which they began.
 
-    Nothing in the library is changed or wrapped: Python itself reports calls and returns.
+    Nothing in the library is changed or wrapped: Python itself reports calls and returns.  The time that it
+    takes to look at what is returned is no operation's.
     """
     known = _functions_with_equations()
     calls: list[Call] = []
     open_calls: list[tuple[Call, float]] = []
+    looking = 0.0  # seconds spent here, up to now
 
     def watch(frame: FrameType, event: str, value: Any) -> None:
+        nonlocal looking
         if frame.f_code not in known or event not in ("call", "return"):
             return
+        now = time.perf_counter()
         if event == "call":
             name, equation = known[frame.f_code]
             calls.append(Call(name, equation, len(open_calls)))
-            open_calls.append((calls[-1], time.perf_counter()))
+            open_calls.append((calls[-1], now - looking))
         else:
             call, began = open_calls.pop()
-            call.ms = 1e3 * (time.perf_counter() - began)
+            call.ms = 1e3 * (now - looking - began)
             if _FORWARD.fullmatch(call.name) and isinstance(value, tuple):
                 value = value[:-1]  # the last is what the way back needs
             _collect(call, "", value)
+            looking += time.perf_counter() - now
 
     before = sys.getprofile()
     sys.setprofile(watch)
@@ -62,11 +77,12 @@ def tracing() -> Iterator[list[Call]]:
 
 
 def _collect(call: Call, name: str, value: Any) -> None:
-    """The arrays and numbers of a returned value."""
+    """Note the arrays and numbers of a returned value: a later operation may write over them."""
     if isinstance(value, np.ndarray):
-        call.arrays.append((name, value))
+        low, high = (float(value.min()), float(value.max())) if value.size else (None, None)
+        call.arrays.append(Seen(name, value.shape, low, high, value.nbytes))
     elif hasattr(value, "indptr"):  # sparse rows: their non-zeros
-        call.arrays.append((f"{name} non-zeros".strip(), value.data))
+        _collect(call, f"{name} non-zeros".strip(), value.data)
     elif isinstance(value, int | float | np.number):
         call.numbers.append(float(value))
     elif isinstance(value, Mapping):

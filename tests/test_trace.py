@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 
 import numpy as np
 import pytest
+from scipy import sparse
 
-from minigen import ops
+from minigen import ops, trace
 from minigen.cli import main
+from minigen.mlp import init_mlp, mlp_forward
 from minigen.trace import tracing
 
 
@@ -26,10 +29,31 @@ def test_calls_are_told_with_equation_arrays_and_time(rng):
         ops.dense_backward(y, cache)
     forward, backward = calls
     assert (forward.name, forward.equation) == ("dense_forward", "dense-forward")
-    assert [array.shape for _, array in forward.arrays] == [(3, 5)]  # the cache is not counted
-    np.testing.assert_array_equal(forward.arrays[0][1], y)
-    assert [array.shape for _, array in backward.arrays] == [(3, 4), (4, 5), (5,)]
+    (array,) = forward.arrays  # the cache is not counted
+    assert (array.shape, array.low, array.high, array.bytes) == ((3, 5), y.min(), y.max(), y.nbytes)
+    assert [array.shape for array in backward.arrays] == [(3, 4), (4, 5), (5,)]
     assert min(forward.ms, backward.ms) > 0
+
+
+def test_ranges_are_those_at_the_return_whatever_is_written_there_later(rng):
+    logits = rng.standard_normal((4, 9))
+    low, high = logits.min(), logits.max()
+    x = sparse.csr_matrix(np.eye(4, 9))
+    with tracing() as calls:
+        y, _ = ops.dense_forward(logits, np.eye(9), np.zeros(9))
+        ops.softmax_nll_forward(y, x, out=y)  # the gradient takes the place of the logits
+    (array,) = calls[0].arrays
+    assert (array.low, array.high) == (low, high)
+
+
+def test_the_time_of_looking_is_nobodys(rng, monkeypatch):
+    monkeypatch.setattr(trace, "_collect", lambda *_: time.sleep(0.2))
+    params = init_mlp([3, 4, 2], rng, "relu")
+    with tracing() as calls:
+        mlp_forward(rng.standard_normal((5, 3)), params, "relu")
+    whole, *parts = calls
+    assert (whole.depth, {part.depth for part in parts}) == (0, {1})
+    assert sum(part.ms for part in parts) <= whole.ms < 200  # three looks at its parts take 600
 
 
 def test_nothing_watches_after_the_block():

@@ -10,7 +10,14 @@ import typer
 if TYPE_CHECKING:
     from minigen.trace import Call
 
-MODELS = ("mult-vae", "seed-vae", "vae", "iwae", "gan", "wgan-gp")
+MODELS = {  # id -> what its batch is of
+    "mult-vae": "online-retail",
+    "seed-vae": "online-retail",
+    "vae": "fashion-mnist",
+    "iwae": "fashion-mnist",
+    "gan": "ring",
+    "wgan-gp": "ring",
+}
 
 
 def trace(
@@ -55,42 +62,39 @@ def _step(model: str, pairs: list[str], seed: int) -> tuple[Any, str]:
 
     from minigen.cli.settings import parse_settings
 
+    source, rng = MODELS[model], np.random.default_rng([seed, 2])
     rows: Any
-    if model.endswith("-vae"):
+    if source == "online-retail":
         from minigen import data
-        from minigen.recommender import model_class as recommender_class
+        from minigen.ladder import model_class as recommender_class
 
         kind: Any = recommender_class(model)
-        rows = data.protocol_split("online-retail", seed=0).train
-        fitted = kind(**(parse_settings(kind, pairs) | {"seed": seed}))
+        rows = data.protocol_split(source, seed=0).train
+        fitted = kind(**parse_settings(kind, pairs) | {"seed": seed})
         size = fitted.config.batch
-        what = f"{size} customers of Online Retail"
     else:
         from minigen.cli.generate import model_class
         from minigen.data.vectors import load_vectors
 
-        kind, points = model_class(model), model.endswith("gan") or model == "wgan-gp"
-        table = load_vectors("ring" if points else "fashion-mnist")
-        rows = table.train
-        fitted = kind(
-            kind.points if points else kind.images, **(parse_settings(kind, pairs) | {"seed": seed})
-        )
+        kind = model_class(model)
+        rows = load_vectors(source).train
+        defaults = kind.points if source == "ring" else kind.images
+        fitted = kind(defaults, **parse_settings(kind, pairs) | {"seed": seed})
         size = fitted.batch
-        what = f"{size} {'points of the ring' if points else 'images of Fashion-MNIST'}"
     fitted.start(rows)
-    return (lambda: fitted.train_step(rows[:size], np.random.default_rng([seed, 2]), 0)), what
+    return (lambda: fitted.train_step(rows[:size], rng, 0)), f"{size} rows of {source}"
 
 
 def _row(call: Call) -> dict[str, Any]:
     arrays = [
         {
-            "name": name,
+            "name": array.name,
             "shape": list(array.shape),
-            "min": float(array.min()) if array.size else None,
-            "max": float(array.max()) if array.size else None,
-            "bytes": array.nbytes,
+            "min": array.low,
+            "max": array.high,
+            "bytes": array.bytes,
         }
-        for name, array in call.arrays
+        for array in call.arrays
     ]
     return {
         "operation": call.name,

@@ -34,7 +34,7 @@ def where(
     rows = [{"what": what, "place": place, "name": name} for _, what, place, name in found]
     rows += [
         {"what": "test", "place": place, "name": name}
-        for function in {row["name"] for row in rows if row["what"] == "code"}
+        for function in sorted({row["name"] for row in rows if row["what"] == "code"})
         for place, name in _tests_of(function)
     ]
     print_table(f"eq:{wanted}", ("what", "place", "name"), ([row[key] for key in row] for row in rows))
