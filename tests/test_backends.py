@@ -17,7 +17,8 @@ from scipy import sparse
 from minigen import backends, ops
 from minigen.backends import threads
 from minigen.errors import InputError
-from minigen.recommender import MultVAE, Popularity, load_model
+from minigen.ladder import load_model
+from minigen.recommender import MultVAE, Popularity
 from minigen.training import checkpoint
 
 LOAD = sys.modules["minigen.backends.load"]  # the function of the same name hides the module

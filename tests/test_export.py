@@ -10,8 +10,9 @@ import pytest
 from scipy.sparse import csr_matrix
 
 from minigen.cli import main
+from minigen.ladder import MODELS, load_model
 from minigen.mlp import ACTIVATIONS
-from minigen.recommender import MODELS, load_model, serve
+from minigen.recommender import serve
 from minigen.recommender.runs import read_split
 
 EVENTS = [(f"u{n}", f"i{(n * k + k * k) % 17}") for n in range(40) for k in range(1, 8)]

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from scipy import sparse
@@ -11,10 +15,10 @@ from minigen.cli.settings import parse_settings, parse_tuning
 from minigen.errors import InputError
 from minigen.evaluation.evaluate import evaluate
 from minigen.gradcheck.differences import five_point
-from minigen.ladder import IALS, MODELS, ItemKNN, Spectral
+from minigen.ladder import IALS, MODELS, ItemKNN, Spectral, load_model, model_class
 from minigen.ladder import spectral as spectral_room
 from minigen.ops.sparse import with_data
-from minigen.recommender import Popularity, load_model, model_class
+from minigen.recommender import Popularity
 from minigen.recommender.explain import because
 
 N_USERS, N_ITEMS, EMPTY = 23, 17, 5  # nobody has item 5, the first user has every other
@@ -229,3 +233,11 @@ def test_settings_come_from_the_command_line():
 def test_the_ladder_holds_every_model_by_its_id():
     assert {"popularity", "itemknn", "ease", "ials", "spectral", "seed-vae", "mult-vae"} <= set(MODELS)
     assert all(name == kind.id and kind.family in {"baseline", "generative"} for name, kind in MODELS.items())
+
+
+def test_the_help_of_train_names_every_model():
+    done = subprocess.run(
+        [sys.executable, "-m", "minigen", "train", "--help"], capture_output=True, text=True, check=True,
+        env=os.environ | {"COLUMNS": "200"},
+    )  # fmt: skip
+    assert [name for name in MODELS if name not in done.stdout] == []

@@ -9,7 +9,8 @@ from scipy import sparse
 from minigen.data.interactions import HeldOut, Split
 from minigen.errors import InputError
 from minigen.evaluation.evaluate import evaluate
-from minigen.recommender import EASE, MODELS, MultVAE, Popularity, SeedVAE, load_model
+from minigen.ladder import MODELS, load_model
+from minigen.recommender import EASE, MultVAE, Popularity, SeedVAE
 from minigen.recommender.lookup import history_of_items, history_of_user
 from minigen.recommender.runs import merged_training, read_split, write_split
 from minigen.schedules import cosine_decay

@@ -13,7 +13,8 @@ from scipy import sparse
 
 from minigen.data.interactions import HeldOut
 from minigen.errors import InputError
-from minigen.recommender import MultVAE, SeedVAE, load_model
+from minigen.ladder import load_model
+from minigen.recommender import MultVAE, SeedVAE
 from minigen.training import checkpoint
 from minigen.training.loop import NumericalError, Plan, train
 

@@ -34,8 +34,8 @@ def evaluate(
     from minigen.data import protocols
     from minigen.data.published import PUBLISHED
     from minigen.evaluation.evaluate import evaluate as evaluated
+    from minigen.ladder import load_model
     from minigen.provenance import Clock
-    from minigen.recommender import load_model
     from minigen.recommender.runs import read_split
 
     clock = Clock()

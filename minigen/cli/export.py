@@ -20,7 +20,8 @@ def export(
 
     from minigen.cli.output import console
     from minigen.errors import InputError
-    from minigen.recommender import load_model, serve
+    from minigen.ladder import load_model
+    from minigen.recommender import serve
     from minigen.recommender.runs import read_split
     from minigen.training.checkpoint import write_text, writing
 

@@ -23,7 +23,7 @@ def recommend(
     """Recommend K items from the history of --user, or from the --items of somebody new (no retraining)."""
     from minigen.cli.output import console, print_table, write_json
     from minigen.errors import InputError
-    from minigen.recommender import load_model
+    from minigen.ladder import load_model
     from minigen.recommender.lookup import history_of_items, history_of_user
     from minigen.recommender.runs import read_split
 

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 def train(
     events: columns.EventsArgument,
-    model: Annotated[str, typer.Option(help="popularity, ease, seed-vae or mult-vae.")] = "mult-vae",
+    model: Annotated[
+        str, typer.Option(help="popularity, itemknn, ease, ials, spectral, seed-vae or mult-vae.")
+    ] = "mult-vae",
     out: Annotated[Path, typer.Option(help="Folder of the run.")] = Path("run"),
     settings: Annotated[
         list[str] | None,
@@ -61,8 +63,8 @@ def train(
     """Train a recommender on EVENTS (a file, or the name of an embedded set), measure it on held-out data."""
     from minigen.cli.output import console, program, write_json
     from minigen.data.interactions import pairs_hash
+    from minigen.ladder import model_class
     from minigen.provenance import Clock
-    from minigen.recommender import model_class
 
     clock = Clock()
     kind = model_class(model)

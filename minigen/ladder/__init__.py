@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from minigen.errors import InputError
 from minigen.ladder.ials import IALS
 from minigen.ladder.itemknn import ItemKNN
 from minigen.ladder.spectral import Spectral
@@ -9,9 +12,24 @@ from minigen.recommender.base import Recommender
 from minigen.recommender.baselines import EASE, Popularity
 from minigen.recommender.mult_vae import MultVAE
 from minigen.recommender.seed_vae import SeedVAE
+from minigen.training import checkpoint
 
 MODELS: dict[str, type[Recommender]] = {
     m.id: m for m in (Popularity, ItemKNN, EASE, IALS, Spectral, SeedVAE, MultVAE)
 }
 
-__all__ = ["IALS", "MODELS", "ItemKNN", "Spectral"]
+__all__ = ["IALS", "MODELS", "ItemKNN", "Spectral", "load_model", "model_class"]
+
+
+def model_class(name: str) -> type[Recommender]:
+    """The class of the model called `name`.  Raises InputError for an unknown name."""
+    if name not in MODELS:
+        raise InputError(f"there is no model {name!r}; there are {', '.join(MODELS)}")
+    return MODELS[name]
+
+
+def load_model(run: str | Path) -> Recommender:
+    """The model in the folder `run`, whichever it is.  Raises InputError where there is none."""
+    state = checkpoint.read_json(checkpoint.latest_folder(Path(run)) / "state.json")
+    name = state.get("model") if isinstance(state, dict) else None
+    return model_class(str(name)).load(run)

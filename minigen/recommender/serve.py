@@ -54,8 +54,10 @@ class Model:
             self.settings, self.items, self.names = (
                 json.loads(about[key]) for key in ("settings", "items", "names")
             )
+            self._column = {item: n for n, item in enumerate(self.items)}
+            self._by_name = {name.casefold(): self._column[item] for item, name in self.names.items()}
             self._score = SCORES[self.id]
-        except (KeyError, TypeError, ValueError, OSError, RecursionError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError, OSError, RecursionError) as error:
             raise ValueError(f"{path} holds no model that can be served here: {error!r}") from None
 
     def recommend(self, items: Sequence[str], k: int = 10) -> list[tuple[str, float, str]]:
@@ -63,7 +65,7 @@ class Model:
 
         Raises ValueError for an unknown item, or none.
         """
-        clicks = np.unique([self._column(item) for item in items]).astype(np.intp)
+        clicks = np.unique([self._place(item) for item in items]).astype(np.intp)
         if not clicks.size:
             raise ValueError("name at least one item")
         scores = np.array(self._score(self.arrays, self.settings, clicks), np.float32)
@@ -71,13 +73,11 @@ class Model:
         best = np.argsort(-scores, kind="stable")[: min(k, len(scores) - len(clicks))]
         return [(self.items[i], float(scores[i]), self.names.get(self.items[i], "")) for i in best]
 
-    def _column(self, item: str) -> int:
-        if item in self.items:
-            return self.items.index(item)
-        named = [i for i, name in self.names.items() if name.casefold() == item.casefold()]
-        if not named:
+    def _place(self, item: str) -> int:
+        place = self._column.get(item, self._by_name.get(item.casefold()))
+        if place is None:
             raise ValueError(f"unknown item {item!r}")
-        return self.items.index(named[0])
+        return place
 
 
 def _popularity(arrays: Any, settings: Any, clicks: np.ndarray) -> np.ndarray:
