@@ -15,6 +15,8 @@ from minigen.bench.cases import long_tailed_rows
 from minigen.bench.machine import Roofline
 from minigen.bench.mult_vae import Sizes, Step
 from minigen.bench.presets import PRESETS, cases_of
+from minigen.cli import bench, main
+from minigen.cli.bench import OTHERS
 from minigen.errors import InputError
 
 
@@ -124,4 +126,50 @@ def test_a_failing_process_is_one_line():
 
 
 def test_presets_say_what_they_are():
-    assert {"mult-vae-ml20m", "gowalla", "vae-mnist", "gan-ring", "serve", "growth"} <= set(PRESETS)
+    assert {"mult-vae-ml20m", "gowalla", "vae-mnist", "gan-ring", "serve"} <= set(PRESETS)
+    assert {"growth", "ladder", "cuda-kernels"} == set(OTHERS)
+
+
+def _bench(*args):
+    with pytest.raises(SystemExit) as stop:
+        main(["bench", *args])
+    return int(stop.value.code or 0)
+
+
+def test_a_file_holds_the_rows_of_every_preset_once(tmp_path, monkeypatch):
+    def rows(n):
+        return lambda *_: bench.Measured([{"op": "step", "n": n}], {"threads": n})
+
+    path = tmp_path / "bench.json"
+    for preset, n in (("growth", 1), ("ladder", 2), ("growth", 3)):
+        monkeypatch.setattr(bench, f"_{preset}", rows(n))
+        assert _bench("--preset", preset, "--json", str(path)) == 0
+    document = json.loads(path.read_text("utf-8"))
+    assert [(row["preset"], row["n"]) for row in document["rows"]] == [("ladder", 2), ("growth", 3)]
+    assert document["settings"] == {"growth": {"threads": 3}, "ladder": {"threads": 2}}
+    assert set(document["provenance"]) == {"growth", "ladder"}
+
+
+@pytest.mark.parametrize("text", ["", "[1]", '{"command": "train"}'])
+def test_another_file_is_refused_before_anything_is_timed(text, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(bench, "_race", lambda *_: pytest.fail("timed"))
+    path = tmp_path / "other.json"
+    path.write_text(text, "utf-8")
+    assert _bench("--json", str(path)) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+    assert path.read_text("utf-8") == text
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["--preset", "none"],
+        ["--peer", "jax"],
+        ["--preset", "growth", "--peer", "torch"],
+        ["--wide"],
+        ["--preset", "cuda-kernels", "--plot", "x.png"],
+    ],
+)
+def test_what_does_not_go_together_is_one_line(args, capsys):
+    assert _bench(*args) == 2
+    assert capsys.readouterr().err.count("\n") == 1

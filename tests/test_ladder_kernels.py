@@ -17,6 +17,7 @@ from minigen.backends.ladder.register_tiles import BAND, COLUMNS, DEPTH, LINE, R
 from minigen.backends.ladder.rung import Rung
 from minigen.bench import ladder as bench
 from minigen.errors import InputError
+from minigen.plots.ladder import ladder_figure
 from minigen.plots.style import png
 
 FAST = [rung for rung in RUNGS if rung.name != "loops"]
@@ -129,7 +130,7 @@ def test_the_bench_has_a_row_for_every_rung_size_and_thread_count(rows):
 
 
 def test_the_figure_names_every_rung(rows):
-    figure = bench.ladder_figure(rows)
+    figure = ladder_figure(rows)
     legend = {text.get_text() for text in figure.legends[0].get_texts()}
     assert legend == {row["rung"] for row in rows}
     assert png(figure).startswith(b"\x89PNG")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from importlib import import_module
@@ -12,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, files, version
 from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
 from minigen import ops
@@ -119,7 +118,8 @@ def _signature(kernel: Declared, real: str) -> tuple[Any, ...]:
     return tuple(known[word] for word in kernel.types.split())
 
 
-def _settings() -> dict[str, Any]:
+def settings() -> dict[str, Any]:
+    """What is compiled for, and by what."""
     said = subprocess.run([str(ptxas()), "--version"], capture_output=True, text=True, check=True).stdout
     return {
         "architectures": [f"sm_{architecture}" for architecture in ARCHITECTURES],
@@ -127,31 +127,3 @@ def _settings() -> dict[str, Any]:
         "ptxas": said.split("release ")[-1].split(",")[0],
         "numba_cuda": version("numba-cuda"),
     }
-
-
-def main(json: Annotated[Path | None, "where to write the rows"] = None) -> None:
-    """Compile and assemble every CUDA kernel; no GPU is needed."""
-    from json import dumps
-
-    from minigen import __version__
-    from minigen.provenance import Clock
-
-    clock, settings, done = Clock(), _settings(), []
-    for row in rows():
-        done.append(row)
-        print("{kernel:<32}{arch} {dtype} {registers:>4} registers {spill_bytes} bytes spilled".format(**row))
-    document = {"command": "cuda-compile", "version": __version__, "settings": settings, "rows": done}
-    if json:
-        command = " ".join(["python -m minigen.backends.cuda_compile", *sys.argv[1:]])
-        document["provenance"] = clock.provenance() | {"command": command}
-        json.write_text(dumps(document, indent=1) + "\n", encoding="utf-8")
-
-
-if __name__ == "__main__":
-    import typer
-
-    try:
-        typer.run(main)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)

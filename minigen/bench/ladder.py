@@ -5,21 +5,15 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-import typer
 
 from minigen.bench.race import ratio_to
 from minigen.errors import InputError
-from minigen.provenance import Clock
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 SIZES = (32, 64, 128, 256, 512, 1024)
 _SHORT = 2e-3  # seconds: what is faster is repeated until it has taken so long
@@ -40,9 +34,11 @@ def ladder(
     sizes: Sequence[int] = SIZES,
     repeats: int = 9,
     seconds: float = 60.0,
+    threads: int | None = None,
     report: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[dict[str, Any]]:
-    """Time y (n, n) = x (n, n) w (n, n) + b in float32: a row a rung, size n and thread count (1, and all).
+    """Time y (n, n) = x (n, n) w (n, n) + b in float32: a row a rung, size n and thread count (1, and
+    `threads`, by default all).
 
     In a round everyone has one turn; there are `repeats` rounds, fewer where those of a size would take more
     than `seconds`.  `ratio`: the time of BLAS for x w alone at this size and these threads over the rung's,
@@ -56,19 +52,19 @@ def ladder(
     if not sizes or min(*sizes, repeats) < 1:
         raise InputError(f"sizes and repeats: want at least 1 each, got {list(sizes)} and {repeats}")
     settle()
-    counts = tuple(sorted({1, numba.get_num_threads()}))
+    counts = tuple(sorted({1, threads or numba.get_num_threads()}))
     with _limited(1):
         runners = _runners(counts)
-    turns = [(threads, size) for threads in counts for size in sorted(set(sizes))]
+    turns = [(count, size) for count in counts for size in sorted(set(sizes))]
     rows: list[dict[str, Any]] = []
-    for done, (threads, size) in enumerate(turns):
+    for done, (count, size) in enumerate(turns):
         report(done, len(turns))
         rng = np.random.default_rng(size)
         x, w, b = (rng.standard_normal(shape, np.float32) for shape in ((size, size), (size, size), size))
-        ready = [r for r in runners if threads in r.threads and size <= r.largest]
-        with _limited(threads):
+        ready = [r for r in runners if count in r.threads and size <= r.largest]
+        with _limited(count):
             times = _rounds([r.prepare(x, w, b) for r in ready], repeats, seconds)
-        rows += [r.about | _row(size, threads, own, times[0]) for r, own in zip(ready, times)]
+        rows += [r.about | _row(size, count, own, times[0]) for r, own in zip(ready, times)]
     report(len(turns), len(turns))
     peaks = {n: max(r["gflops"] for r in rows if r["threads"] == n and r["rung"] == "matmul") for n in counts}
     return [row | {"peak_share": row["gflops"] / peaks[row["threads"]]} for row in rows]
@@ -179,71 +175,3 @@ def widen() -> None:
     if "numba" in sys.modules:
         raise InputError("vectors of 512 bits have to be chosen before Numba is imported")
     os.environ[_FEATURES] = f"{features.flatten()},{_WIDE}"
-
-
-def ladder_figure(rows: Sequence[Mapping[str, Any]]) -> Figure:
-    """GFLOP/s of every rung against the size, on logarithmic axes, a panel a number of threads."""
-    from minigen.plots.style import BLUE, GREEN, GREY, ORANGE, new_figure
-
-    counts = list(dict.fromkeys(row["threads"] for row in rows))
-    rungs = list(dict.fromkeys(row["rung"] for row in rows))
-    colours = ("black", GREY, ORANGE, "#CC79A7", GREEN, BLUE, "#D55E00")
-    figure, axes = new_figure(2.0 + 4.8 * len(counts), 4.2, len(counts))
-    for axis, threads in zip(axes, counts):
-        for n, rung in enumerate(rungs):
-            own = [row for row in rows if (row["rung"], row["threads"]) == (rung, threads)]
-            own.sort(key=lambda row: row["size"])
-            sizes, speeds = [row["size"] for row in own], [row["gflops"] for row in own]
-            line, colour = "--" if rung == "matmul" else "-", colours[n % len(colours)]
-            axis.plot(sizes, speeds, line, color=colour, marker="os^Dv*Px<>"[n % 10], label=rung)
-        shown = sorted({row["size"] for row in rows})
-        axis.set(xscale="log", yscale="log", xlabel="n, of (n, n) times (n, n)", ylabel="GFLOP/s")
-        axis.set_xticks(shown, map(str, shown))
-        axis.minorticks_off()
-        axis.set_title(f"{threads} thread" + ("s" if threads > 1 else ""))
-        axis.grid(color="0.9")
-    figure.legend(*axes[0].get_legend_handles_labels(), frameon=False, loc="outside right center")
-    return figure
-
-
-def main(
-    size: Annotated[list[int] | None, typer.Option(help="n; may be given again.")] = None,
-    repeats: Annotated[int, typer.Option(min=1, help="Rounds, in which everyone has a turn.")] = 9,
-    seconds: Annotated[float, typer.Option(help="The longest that one size may take.")] = 60.0,
-    wide: Annotated[bool, typer.Option("--wide", help="Vectors of 512 bits.")] = False,
-    plot: Annotated[Path | None, typer.Option(help="Draw into this PNG file.")] = None,
-    json: Annotated[Path | None, typer.Option(help="Write the rows to this file.")] = None,
-) -> None:
-    """Climb the ladder of the dense layer."""
-    from json import dumps
-
-    from minigen import __version__
-    from minigen.plots.style import save
-    from minigen.training.checkpoint import write_text
-
-    clock, sizes = Clock(), size or list(SIZES)
-    if wide:
-        widen()
-    rows = ladder(sizes, repeats, seconds, lambda done, total: print(f"{done}/{total}", file=sys.stderr))
-    for row in rows:
-        print(
-            "{rung:<15}{size:>6}{threads:>4}{median_ms:>12.4f} ms{gflops:>9.2f} GFLOP/s{ratio:>7.3f}".format(
-                **row
-            )
-        )
-    if plot:
-        save(ladder_figure(rows), plot)
-    if json:
-        settings = {"sizes": sizes, "repeats": repeats, "seconds": seconds, "wide": wide}
-        command = " ".join(["python -m minigen.bench.ladder", *sys.argv[1:]])
-        provenance = clock.provenance() | {"command": command}
-        document = {"command": "bench ladder", "version": __version__, "settings": settings, "rows": rows}
-        write_text(json, dumps(document | {"provenance": provenance}, indent=1) + "\n")
-
-
-if __name__ == "__main__":
-    try:
-        typer.run(main)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)

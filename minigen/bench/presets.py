@@ -73,6 +73,5 @@ PRESETS = {
     "gowalla": Preset("Mult-VAE, 40,981 items, 600-200-600, batch 500, 27 clicks", _mult_vae(40_981, 27)),
     "vae-mnist": Preset("a VAE on bits, 784-200-200-50, batch 20", _vae),
     "gan-ring": Preset("both players' step on the ring, batch 256", _gan, ("numpy",)),
-    "growth": Preset("Mult-VAE M-64-32-64-M against items, batch and clicks", lambda backend: {}),
     "serve": Preset("one person's top 10 of 20,108 items", _serve),
 }

@@ -13,11 +13,8 @@ import torch
 from torch.nn import functional
 
 from minigen import ops
-from minigen.bench.cases import Case
+from minigen.bench.cases import Case, long_tailed_rows
 from minigen.bench.mult_vae import Sizes, Step
-from minigen.schedules import linear_warmup
-
-FLAVOURS = ("torch-eager", "torch-fused", "torch-compile")
 
 
 class TorchStep:
@@ -32,19 +29,19 @@ class TorchStep:
         lr = self.ours.model.config.lr
         self.adam = torch.optim.Adam(self.params.values(), lr=lr, fused=True if fused else None)
         self.loss = torch.compile(_loss) if flavour == "torch-compile" else _loss
-        self.warmup = round(self.ours.model.config.anneal_epochs * 4)
 
     def __call__(self) -> float:
         """Take a step; its loss."""
         rows, rng = self.ours.batch()
-        config, step = self.ours.model.config, self.ours.n
+        model, step = self.ours.model, self.ours.n
+        config = model.config
         keep = config.form.keep
         mask = ops.dropout_mask(rows.nnz, keep, rng)
         eps = torch.from_numpy(rng.standard_normal((rows.shape[0], config.latent), dtype=np.float32))
         x = torch.from_numpy(rows.toarray())
         dropped = rows.copy()
         dropped.data = ops.dropout_forward(ops.l2_normalise_forward(rows)[0].data, mask, keep)[0]
-        beta = torch.tensor(linear_warmup(step, self.warmup, config.beta))
+        beta = torch.tensor(model.beta(step))
         self.adam.zero_grad(set_to_none=True)
         loss = self.loss(self.params, torch.from_numpy(dropped.toarray()), x, eps, beta)
         loss.backward()
@@ -77,7 +74,7 @@ def operation_cases(sizes: Sizes, flavour: str) -> dict[str, Case]:
     draw = lambda *shape: torch.randn(*shape) * 0.05  # noqa: E731
     hidden, w_out, b_out, d_logits = draw(b, h), draw(h, m), draw(m), draw(b, m)
     scores = draw(b, m).requires_grad_()
-    x = torch.from_numpy(Step(sizes).batch()[0].toarray())
+    x = torch.from_numpy(long_tailed_rows(b, m, sizes.clicks).toarray())
     weight = draw(h, m).requires_grad_()
     weight.grad = draw(h, m)
     adam = torch.optim.Adam([weight], fused=True if flavour == "torch-fused" else None)

@@ -11,6 +11,8 @@ import sys
 import time
 from typing import Any
 
+from minigen.errors import InputError
+
 
 def main() -> None:
     """Serve until the parent closes the pipe."""
@@ -46,4 +48,7 @@ def _seconds(run: Any) -> float:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except InputError as error:
+        sys.exit(f"minigen: {error}")

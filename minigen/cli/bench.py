@@ -2,88 +2,94 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import typer
 
-if TYPE_CHECKING:
-    from minigen.bench.machine import Roofline
+# What is measured otherwise than in a race of backends over one piece of work.
+OTHERS = {
+    "growth": "a step of Mult-VAE M-64-32-64-M against items, batch and clicks: time and memory",
+    "ladder": "the dense layer from Python loops to register tiles, against BLAS",
+    "cuda-kernels": "registers, shared memory and spills of every CUDA kernel; no GPU needed",
+}
+
+
+class Measured(NamedTuple):
+    """Rows, what they were measured with, and the figure that draws them, if any."""
+
+    rows: list[dict[str, Any]]
+    about: dict[str, Any]
+    figure: Callable[[Any], Any] | None = None
 
 
 def bench(
-    preset: Annotated[str, typer.Option(help="What to race; `--preset list` tells.")] = "mult-vae-ml20m",
+    preset: Annotated[str, typer.Option(help="What to measure; `--preset list` tells.")] = "mult-vae-ml20m",
     peer: Annotated[str | None, typer.Option(help="torch: race PyTorch too, in its three forms.")] = None,
-    threads: Annotated[int | None, typer.Option(help="Threads of everyone; all cores if not given.")] = None,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Threads of everyone; all cores if not given.")
+    ] = None,
     rounds: Annotated[int, typer.Option(min=3, help="Turns of everyone at every piece of work.")] = 15,
-    plot: Annotated[Path | None, typer.Option(help="Draw the ratios into this PNG file.")] = None,
+    wide: Annotated[bool, typer.Option("--wide", help="ladder: with vectors of 512 bits.")] = False,
+    plot: Annotated[Path | None, typer.Option(help="Draw the figures into this PNG file.")] = None,
     json: Annotated[
         Path | None, typer.Option(help="Put the rows into this file, with other presets'.")
     ] = None,
 ) -> None:
     """Time operations and whole training steps, everyone in turn on the same machine."""
-    from rich.progress import Progress
-
-    from minigen.bench.growth import AXES, growth
-    from minigen.bench.presets import PRESETS, TORCH
-    from minigen.bench.race import race
+    from minigen.bench.presets import PRESETS
     from minigen.cli.output import console, print_table
     from minigen.errors import InputError
     from minigen.provenance import Clock, cores
 
+    known = {name: p.about for name, p in PRESETS.items()} | OTHERS
     if preset == "list":
-        print_table("Presets", ("name", "what"), ((name, p.about) for name, p in PRESETS.items()))
+        print_table("Presets", ("name", "what"), known.items())
         return
-    if preset not in PRESETS:
-        raise InputError(f"--preset {preset}: unknown; there are {', '.join(PRESETS)}")
-    if peer not in (None, "torch") or (peer and preset == "growth"):
-        raise InputError(f"--peer {peer}: there is torch, in every preset but growth")
-    threads = cores() if threads is None else threads
-    if threads < 1:
-        raise InputError(f"--threads {threads}: want at least 1")
-    backends = PRESETS[preset].ours + (_torch(TORCH) if peer else ())
-    clock = Clock()
-    console.print(f"{PRESETS[preset].about}; {threads} threads, float32: {', '.join(backends)}", markup=False)
-    about: dict[str, Any] = {"threads": threads, "peer": peer}
-    with Progress(console=console, transient=True) as bar:
-        total = len(backends) * sum(map(len, AXES.values())) if preset == "growth" else rounds
-        task = bar.add_task("Measuring", total=total)
-
-        def report(done: int) -> None:
-            bar.update(task, completed=done)
-
-        if preset == "growth":
-            rows = list(growth(backends, threads, report))
-        else:
-            rows, roofline = race(preset, backends, threads=threads, rounds=rounds, report=report)
-            about |= {"rounds": rounds, **roofline._asdict()}
-    rows = [{"preset": preset, **row} for row in rows]
+    if preset not in known:
+        raise InputError(f"--preset {preset}: unknown; there are {', '.join(known)}")
+    if peer not in (None, "torch") or (peer and preset in OTHERS):
+        raise InputError(f"--peer {peer}: there is torch, in the presets {', '.join(PRESETS)}")
+    if wide and preset != "ladder":
+        raise InputError("--wide goes with --preset ladder")
+    if plot and preset == "cuda-kernels":
+        raise InputError(f"--plot: {preset} has no figure")
+    before = _read(json) if json and json.exists() else None
+    clock, threads = Clock(), threads or cores()
+    console.print(f"{preset}: {known[preset]}", markup=False)
     if preset == "growth":
-        _print_growth(rows)
+        found = _growth(threads)
+    elif preset == "ladder":
+        found = _ladder(threads, rounds, wide)
+    elif preset == "cuda-kernels":
+        found = _cuda_kernels()
     else:
-        _print(rows, roofline)
-    if plot:
-        from minigen.plots.growth import growth_figure
-        from minigen.plots.race import race_figure
+        found = _race(preset, peer, threads, rounds)
+    if plot and found.figure:
         from minigen.plots.style import save
 
-        save((growth_figure if preset == "growth" else race_figure)(rows), plot)
+        save(found.figure(found.rows), plot)
     if json:
-        _write(json, preset, rows, about, clock.provenance())
+        _write(json, before, preset, found, clock.provenance())
 
 
-def _torch(flavours: tuple[str, ...]) -> tuple[str, ...]:
+def _race(preset: str, peer: str | None, threads: int, rounds: int) -> Measured:
     from importlib.util import find_spec
 
-    from minigen.errors import InputError
-
-    if find_spec("torch") is None:
-        raise InputError("--peer torch: PyTorch is not here; pip install 'minigen[oracle]'")
-    return flavours
-
-
-def _print(rows: list[dict[str, Any]], roofline: Roofline) -> None:
+    from minigen.bench.presets import PRESETS, TORCH
+    from minigen.bench.race import race
     from minigen.cli.output import console, print_table
+    from minigen.cli.progress import counted
+    from minigen.errors import InputError
+    from minigen.plots.race import race_figure
+
+    if peer and find_spec("torch") is None:
+        raise InputError("--peer torch: PyTorch is not here; pip install 'minigen[oracle]'")
+    backends = PRESETS[preset].ours + (TORCH if peer else ())
+    console.print(f"{threads} threads, float32: {', '.join(backends)}", markup=False)
+    with counted("Rounds", rounds) as report:
+        rows, roofline = race(preset, backends, threads=threads, rounds=rounds, report=report)
 
     def cells(row: dict[str, Any]) -> tuple[Any, ...]:
         low, high = row.get("ratio_95", (None, None))
@@ -103,10 +109,19 @@ def _print(rows: list[dict[str, Any]], roofline: Roofline) -> None:
         "both the best seen in this run",
         markup=False,
     )
+    about = {"threads": threads, "peer": peer, "rounds": rounds, **roofline._asdict()}
+    return Measured(rows, about, race_figure)
 
 
-def _print_growth(rows: list[dict[str, Any]]) -> None:
+def _growth(threads: int) -> Measured:
+    from minigen.bench.growth import AXES, growth
+    from minigen.bench.presets import OURS
     from minigen.cli.output import print_table
+    from minigen.cli.progress import counted
+    from minigen.plots.growth import growth_figure
+
+    with counted("Sizes", len(OURS) * sum(map(len, AXES.values()))) as report:
+        rows = list(growth(OURS, threads, report))
 
     def cells(row: dict[str, Any]) -> tuple[Any, ...]:
         powers = row.get("exponents")
@@ -115,20 +130,67 @@ def _print_growth(rows: list[dict[str, Any]]) -> None:
 
     columns = ("axis", "size", "backend", "median ms", "peak MB", "exponents of time, memory")
     print_table("A step of Mult-VAE, and how it grows", columns, map(cells, rows))
+    return Measured(rows, {"threads": threads}, growth_figure)
+
+
+def _ladder(threads: int, rounds: int, wide: bool) -> Measured:
+    from minigen.bench.ladder import SIZES, ladder, widen
+    from minigen.cli.output import print_table
+    from minigen.cli.progress import counted
+    from minigen.plots.ladder import ladder_figure
+
+    if wide:
+        widen()
+    with counted("Sizes", None) as report:
+        rows = ladder(repeats=rounds, threads=threads, report=report)
+
+    def cells(row: dict[str, Any]) -> tuple[Any, ...]:
+        time, speed = f"{row['median_ms']:.3g}", f"{row['gflops']:.3g}"
+        return row["rung"], row["size"], row["threads"], time, speed, f"{row['ratio']:.3f}"
+
+    columns = ("rung", "size", "threads", "median ms", "GFLOP/s", "x BLAS")
+    print_table("The ladder of the dense layer", columns, map(cells, rows), rules=False)
+    return Measured(rows, {"threads": threads, "rounds": rounds, "sizes": SIZES, "wide": wide}, ladder_figure)
+
+
+def _cuda_kernels() -> Measured:
+    from minigen.backends import cuda_compile
+    from minigen.cli.output import print_table
+    from minigen.cli.progress import counted
+
+    about = cuda_compile.settings()
+    rows: list[dict[str, Any]] = []
+    with counted("Kernels", None) as report:
+        for row in cuda_compile.rows():
+            rows.append(row)
+            report(len(rows))
+    columns = ("kernel", "arch", "dtype", "registers", "shared_bytes", "stack_bytes", "spill_bytes")
+    print_table(
+        "Compiled and assembled", columns, ([row[key] for key in columns] for row in rows), rules=False
+    )
+    return Measured(rows, about)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """What an earlier bench wrote there; raises InputError for any other file, before anything is timed."""
+    from minigen.errors import InputError
+    from minigen.training.checkpoint import read_json
+
+    document = read_json(path)
+    if not isinstance(document, dict) or document.get("command") != "bench":
+        raise InputError(f"--json {path}: holds something else than what bench measured")
+    return document
 
 
 def _write(
-    path: Path, preset: str, rows: list[dict[str, Any]], about: dict[str, Any], provenance: dict[str, Any]
+    path: Path, before: dict[str, Any] | None, preset: str, found: Measured, provenance: dict[str, Any]
 ) -> None:
     """Rows of other presets in the file stay, with the settings and the record of their own run."""
-    from json import loads
-
     from minigen.cli.output import write_json
 
-    settings: dict[str, Any] = {}
-    runs: dict[str, Any] = {}
-    if path.exists():
-        before = loads(path.read_text("utf-8"))
-        settings, runs = before["settings"], before["provenance"]
+    rows = [{"preset": preset, **row} for row in found.rows]
+    settings, runs = {preset: found.about}, {preset: provenance}
+    if before:
         rows = [row for row in before["rows"] if row["preset"] != preset] + rows
-    write_json(path, "bench", settings | {preset: about}, rows, runs | {preset: provenance})
+        settings, runs = before["settings"] | settings, before["provenance"] | runs
+    write_json(path, "bench", settings, rows, runs)

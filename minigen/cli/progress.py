@@ -46,3 +46,15 @@ def progress(epochs: int, silence: float = 10.0) -> Iterator[Callable[[State, di
 
     with bar:
         yield report
+
+
+@contextmanager
+def counted(what: str, total: int | None) -> Iterator[Callable[..., None]]:
+    """A bar for work that is counted: to be called with what is done, and a total not known before."""
+    from rich.progress import Progress
+
+    from minigen.cli.output import console
+
+    with Progress(console=console, transient=True) as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda done, total=total: bar.update(task, completed=done, total=total)
