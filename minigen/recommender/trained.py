@@ -157,20 +157,26 @@ class AutoencoderRecommender(Recommender):
 
     def train_step(self, rows: csr_matrix, rng: np.random.Generator, step: int) -> dict[str, float]:
         """One forward, backward and optimiser step on a batch of rows."""
-        form, ops = self.config.form, self.ops
+        form, ops, beta = self.config.form, self.ops, self.beta(step)
         mask = ops.put(dropout_mask(rows.nnz, form.keep, rng)) if form.keep < 1 else None
         eps = ops.put(rng.standard_normal((rows.shape[0], self.config.latent), dtype=np.float32))
-        beta = linear_warmup(step, round(self.config.anneal_epochs * self._steps_per_epoch), self.config.beta)
-        terms, cache = autoencoder.forward(
-            self.params, ops.put(rows), form, mask, eps, beta, self._buffers, ops
-        )
-        grads = autoencoder.backward(cache, form, beta, self._buffers, ops)
+        terms, grads = self._gradients(ops.put(rows), mask, eps, beta)
         optimizer, config = self.optimizers["all"], self.config
         if config.lr_schedule == "cosine":
             optimizer.lr = cosine_decay(step, config.epochs * self._steps_per_epoch, config.lr)
         optimizer.step(self.params, grads)
         # Only now does the host wait for numbers of a device.
         return {"loss": terms.loss, "nll": float(terms.nll), "kl": float(terms.kl), "beta": beta}
+
+    def beta(self, step: int) -> float:
+        """The weight of the KL term at a step."""
+        return linear_warmup(step, round(self.config.anneal_epochs * self._steps_per_epoch), self.config.beta)
+
+    def _gradients(self, x: Any, mask: Any, eps: Array, beta: float) -> tuple[autoencoder.Terms, Params]:
+        """The loss of a batch in its terms, and its gradient in every parameter."""
+        form, ops = self.config.form, self.ops
+        terms, cache = autoencoder.forward(self.params, x, form, mask, eps, beta, self._buffers, ops)
+        return terms, autoencoder.backward(cache, form, beta, self._buffers, ops)
 
     def score(self, histories: csr_matrix) -> Array:
         """Logits (B, M) of the decoder at the posterior mean of each history."""

@@ -66,31 +66,31 @@ def planted_mult_vae(
 
     The slips of dropout get dropout on hidden units too: that on the clicks has no use for a backward pass.
     """
-    from minigen.ops import dropout_mask
     from minigen.recommender import MultVAE, autoencoder
-    from minigen.schedules import linear_warmup
 
     planted = second_copy(autoencoder, losses=exchanged(losses, slip))
 
     class PlantedMultVAE(MultVAE):
         def train_step(self, rows: Any, rng: np.random.Generator, step: int) -> dict[str, float]:
-            c = self.config
-            ops = _with_hidden_dropout(self.ops, rng, c.form.keep) if hidden_dropout else self.ops
-            mask = dropout_mask(rows.nnz, c.form.keep, rng)
-            eps = rng.standard_normal((rows.shape[0], c.latent), dtype=np.float32)
-            beta = linear_warmup(step, round(c.anneal_epochs * self._steps_per_epoch), c.beta)
+            self._rng = rng
+            return super().train_step(rows, rng, step)
+
+        def _gradients(self, x: Any, mask: Any, eps: Array, beta: float) -> tuple[Any, Params]:
+            form = self.config.form
+            ops = _with_hidden_dropout(self.ops, self._rng, form.keep) if hidden_dropout else self.ops
+            terms: list[Any] = []
 
             def forward(params: Params) -> tuple[float, Any]:
-                terms, cache = planted.forward(params, rows, c.form, mask, eps, beta, ops=ops)
-                return terms.loss, cache
+                found, cache = planted.forward(params, x, form, mask, eps, beta, ops=ops)
+                terms.append(found)
+                return found.loss, cache
 
             def backward(d_loss: float, cache: Any) -> Params:
-                grads = planted.backward(cache, c.form, beta, ops=ops)
+                grads = planted.backward(cache, form, beta, ops=ops)
                 return {name: d_loss * grad for name, grad in grads.items()}
 
             loss, grads = loss_and_gradients(slip, "mult-vae", self.params, forward, backward)
-            self.optimizers["all"].step(self.params, grads)
-            return {"loss": loss}
+            return SimpleNamespace(loss=loss, nll=terms[-1].nll, kl=terms[-1].kl), grads
 
     model = PlantedMultVAE(**settings)
     model.ops = exchanged(NUMPY, slip)

@@ -8,7 +8,7 @@ from typing import Any
 from numba import cuda
 
 from minigen.ops.adam import numpy_adam as reference
-from minigen.ops.adam.numpy_adam import FLUSH_BELOW, FLUSH_EVERY
+from minigen.ops.adam.numpy_adam import FLUSH_BELOW, count_step
 from minigen.ops.checks import want_same_shape
 from minigen.ops.cuda_arrays import zeros
 from minigen.ops.cuda_kernels import kernel, spread
@@ -39,10 +39,8 @@ def adam_step(
     for name, array in in_place.items():
         if not array.is_c_contiguous():
             raise ValueError(f"{name}: want a C-contiguous array, since the step is in place")
-    state.t += 1
-    rate = lr / (1 - beta1**state.t)
-    root = 1 / math.sqrt(1 - beta2**state.t)
-    below = 0.0 if state.t % FLUSH_EVERY else FLUSH_BELOW
+    rate, root, flush = count_step(state, lr, beta1, beta2)
+    below = FLUSH_BELOW if flush else 0.0
     numbers = (rate, root, beta1, beta2, 1 - beta1, 1 - beta2, eps, below)
     flat: Any = (array.ravel() for array in (w, d_w, state.m, state.v))
     _walk[spread(w.size)](*flat, *map(w.dtype.type, numbers))

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from minigen.ops.adam import numpy_adam as reference
-from minigen.ops.adam.numpy_adam import FLUSH_BELOW, AdamState, begin_step
+from minigen.ops.adam.numpy_adam import FLUSH_BELOW, AdamState, count_step, want_in_place
 from minigen.ops.numba_maths import fast, floats, parallel, prange
 from minigen.typing import Array
 
@@ -30,7 +30,8 @@ def adam_step(
     if not floats(w, d_w, state.m, state.v):
         reference.adam_step(w, d_w, state, lr, beta1, beta2, eps)
         return
-    rate, root, flush = begin_step(w, d_w, state, lr, beta1, beta2)
+    want_in_place(w, d_w, state)
+    rate, root, flush = count_step(state, lr, beta1, beta2)
     walk = _walk_parallel if w.size >= PARALLEL else _walk
     walk(
         w.reshape(-1),

@@ -43,7 +43,8 @@ def adam_step(
     w, d_w and both moments of one shape, C-contiguous.  Updates `state`.
     Raises ValueError where the shapes differ.  Kingma & Ba 2015, algorithm 1.
     """
-    rate, root, flush = begin_step(w, d_w, state, lr, beta1, beta2)
+    want_in_place(w, d_w, state)
+    rate, root, flush = count_step(state, lr, beta1, beta2)
     flat_w, flat_m, flat_v = w.reshape(-1), state.m.reshape(-1), state.v.reshape(-1)
     flat_d_w = np.ascontiguousarray(d_w).reshape(-1)
     scratch = np.empty((2, min(_BLOCK, w.size)), dtype=w.dtype)
@@ -59,14 +60,16 @@ def adam_step(
         flat_w[part] -= move  # w -= rate m / (root sqrt(v) + eps)
 
 
-def begin_step(
-    w: Array, d_w: Array, state: AdamState, lr: float, beta1: float, beta2: float
-) -> tuple[float, float, bool]:
-    """Check the arrays and count the step: lr / (1 - beta1^t), 1 / sqrt(1 - beta2^t), whether to flush."""
+def want_in_place(w: Array, d_w: Array, state: AdamState) -> None:
+    """Raise ValueError where the shapes differ, or the step could not be taken in place."""
     want_same_shape(w=w, d_w=d_w, m=state.m, v=state.v)
     for name, array in (("w", w), ("m", state.m), ("v", state.v)):
         if not array.flags.c_contiguous:
             raise ValueError(f"{name}: want a C-contiguous array, since the step is in place")
+
+
+def count_step(state: AdamState, lr: float, beta1: float, beta2: float) -> tuple[float, float, bool]:
+    """Count a step: lr / (1 - beta1^t), 1 / sqrt(1 - beta2^t), and whether it is one that flushes."""
     state.t += 1
     # m_hat = m / (1 - beta1^t) and v_hat = v / (1 - beta2^t), their scales moved into two scalars.
     rate = lr / (1 - beta1**state.t)
