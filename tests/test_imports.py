@@ -25,8 +25,9 @@ RANKS = [
     "losses mlp optimizers schedules initializers backends",
     "gan wgan vae iwae linear_gaussian score_function collapse diagnose "
     "gan_training vae_training data evaluation training",
-    "recommender ladder reproduce trace",
-    "gradcheck plots bench exercises",
+    "recommender reproduce trace",
+    "ladder",
+    "gradcheck plots bench book exercises",
     "cli __main__",
 ]
 RANK = {name: rank for rank, names in enumerate(RANKS) for name in names.split()}
