@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minigen.bench.race import ratio_to
+from minigen.bench.race import with_interval
 from minigen.errors import InputError
 
 SIZES = (32, 64, 128, 256, 512, 1024)
@@ -144,7 +144,7 @@ def _row(size: int, threads: int, own: np.ndarray, blas: np.ndarray) -> dict[str
         "quartiles_ms": [1e3 * float(q) for q in np.quantile(own, [0.25, 0.75])],
         "rounds": len(own),
         "gflops": 2e-9 * size**3 / median,
-        **ratio_to(blas, own),
+        **with_interval("ratio", blas / own),
     }
 
 

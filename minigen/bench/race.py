@@ -80,8 +80,9 @@ def race(
     """Rows of a case and a backend each, and the roofline of the machine in the same run.
 
     In a round every backend has one turn at every case, and the machine is probed; a row holds the median
-    and the 99th percentile over all runs, quartiles over rounds, the first call (with compilation), and
-    `ratio` = NumPy's time over this one's with its 95% interval.
+    and the 99th percentile over all runs, quartiles over rounds, the first call (with compilation), and,
+    each round by round with its 95% interval, `ratio` = NumPy's time over this one's and `times_floor` =
+    this time over the least that the machine's probes of the round allow.
     Raises InputError where a process fails.
     """
     racers: list[Racer] = []
@@ -94,19 +95,21 @@ def race(
         for racer in racers:
             racer.close()
     machine, *racers = racers
-    gflops, gb_per_second = (
-        (about["gflop"] + about["gb"]) / min(np.concatenate(times[case, _MACHINE]))
+    fastest = {case: map(min, times[case, _MACHINE]) for case in machine.cases}
+    speeds = (
+        [(about["gflop"] + about["gb"]) / seconds for seconds in fastest[case]]
         for case, about in machine.cases.items()
     )
-    roofline = Roofline(float(gflops), float(gb_per_second))
+    probes = [Roofline(*probed) for probed in zip(*speeds)]
     rows = [
-        _row(case, racer.backend, times, about, roofline)
+        _row(case, racer.backend, times, about, probes)
         | {"threads": threads}
         | apart.get((case, racer.name), {})
         for racer in racers
         for case, about in racer.cases.items()
     ]
-    return sorted(rows, key=lambda row: row["op"]), roofline
+    best = Roofline(*(max(speeds) for speeds in zip(*probes)))
+    return sorted(rows, key=lambda row: row["op"]), best
 
 
 def _losses_apart(racers: list[Racer]) -> dict[tuple[str, str], dict[str, float]]:
@@ -136,7 +139,7 @@ def _rounds(racers: list[Racer], rounds: int, report: Callable[[int], None]) -> 
 
 
 def _row(
-    case: str, backend: str, times: Times, about: dict[str, float], roofline: Roofline
+    case: str, backend: str, times: Times, about: dict[str, float], probes: list[Roofline]
 ) -> dict[str, Any]:
     own, every = _medians(times[case, backend]), np.concatenate(times[case, backend])
     row: dict[str, Any] = {
@@ -149,9 +152,10 @@ def _row(
         "first_ms": 1e3 * about["first_seconds"],
     }
     if (case, "numpy") in times:
-        row |= ratio_to(_medians(times[case, "numpy"]), own)
-    if floor := roofline.floor_ms(about["gflop"], about["gb"]):
-        row |= {"floor_ms": floor, "times_floor": row["median_ms"] / floor}
+        row |= with_interval("ratio", _medians(times[case, "numpy"]) / own)
+    floors = np.array([probe.floor_ms(about["gflop"], about["gb"]) for probe in probes])
+    if floors.any():
+        row |= {"floor_ms": float(np.median(floors))} | with_interval("times_floor", 1e3 * own / floors)
     return row
 
 
@@ -159,9 +163,8 @@ def _medians(rounds: list[list[float]]) -> np.ndarray:
     return np.array([np.median(seconds) for seconds in rounds])
 
 
-def ratio_to(reference: np.ndarray, own: np.ndarray) -> dict[str, Any]:
-    """How many times faster than the reference, round by round: the median, and its 95% interval."""
-    ratios = reference / own
-    drawn = np.random.default_rng(0).choice(ratios, (2000, len(ratios)))
+def with_interval(name: str, by_round: np.ndarray) -> dict[str, Any]:
+    """The median of what every round gave as `name`, and its 95% interval by bootstrap as `name`_95."""
+    drawn = np.random.default_rng(0).choice(by_round, (2000, len(by_round)))
     low, high = np.quantile(np.median(drawn, axis=1), [0.025, 0.975])
-    return {"ratio": float(np.median(ratios)), "ratio_95": [float(low), float(high)]}
+    return {name: float(np.median(by_round)), f"{name}_95": [float(low), float(high)]}

@@ -106,7 +106,7 @@ def _race(preset: str, peer: str | None, threads: int, rounds: int) -> Measured:
     print_table("The larger the ratio to NumPy, the faster", columns, map(cells, rows), rules=False)
     console.print(
         f"floor: products at {roofline.gflops:.0f} GFLOP/s, memory at {roofline.gb_per_second:.1f} GB/s, "
-        "both the best seen in this run",
+        "the best seen in this run; each round is held to its own",
         markup=False,
     )
     about = {"threads": threads, "peer": peer, "rounds": rounds, **roofline._asdict()}
