@@ -203,7 +203,8 @@ def test_a_damaged_run(run, tmp_path):
     for name, damage in {
         "step-*/weights.safetensors": lambda b: b[: len(b) // 2],
         "step-*/state.json": lambda b: b"[1, 2",
-        "data.safetensors": lambda b: b[:-3],
+        "held-out.safetensors": lambda b: b[:-3],
+        "train/indices.npy": lambda b: b[:-3],
         "ids.json": lambda b: b"{}",
         "LATEST": lambda b: b"step-999",
     }.items():
@@ -213,6 +214,22 @@ def test_a_damaged_run(run, tmp_path):
         (file,) = copy.glob(name)
         file.write_bytes(damage(file.read_bytes()))
         refused("recommend", copy, "--user", "u001")
+
+
+def test_a_split_is_made_once_and_trained_on(events, run, tmp_path):
+    folder = tmp_path / "split"
+    made = minigen("data", "split", events, folder, *COLUMNS, "--k-core", "1")
+    assert made.returncode == 0, made.stderr
+    assert "split holds strong: " in made.stdout
+    before = {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+    done = minigen("train", folder, *FAST, "--out", tmp_path / "run")
+    assert done.returncode == 0, done.stderr
+    theirs, own = (json.loads((path / "ids.json").read_text())["hash"] for path in (run, tmp_path / "run"))
+    assert own == theirs
+    assert {file: file.read_bytes() for file in before} == before
+    assert "is there already" in refused("data", "split", events, folder, *COLUMNS)
+    (folder / "ids.json").write_text("[]")
+    assert "does not belong" in refused("train", folder, "--out", tmp_path / "other")
 
 
 def test_a_run_is_not_written_over(events, run, tmp_path):

@@ -17,7 +17,10 @@ _PANEL = "Event table"
 
 EventsArgument = Annotated[
     str,
-    typer.Argument(metavar="EVENTS", help="A file or folder of events, or online-retail, online-retail-raw."),
+    typer.Argument(
+        metavar="EVENTS",
+        help="A file or folder of events, the folder of a split, or online-retail, online-retail-raw.",
+    ),
 ]
 UserOption = Annotated[
     str | None,

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from minigen.cli import work
 from minigen.cli.columns import (
     BehaviourOption,
     Columns,
@@ -85,6 +86,51 @@ def convert(
         settings = {"events": events, **columns.given()}
         row = {"out": str(out), "columns": found.columns, "skipped": found.skipped}
         write_json(json, "data convert", settings, [row])
+
+
+@app.command("split")
+def split_events(
+    events: EventsArgument,
+    out: Annotated[
+        Path, typer.Argument(metavar="OUT", help="Folder of the split, which train takes as EVENTS.")
+    ],
+    test: work.TestOption = None,
+    split: work.SplitOption = "strong",
+    held_out: work.HeldOutOption = None,
+    k_core: work.KCoreOption = 5,
+    duplicates: work.DuplicatesOption = "once",
+    seed: Annotated[int, typer.Option(help="Seed of the split.")] = 0,
+    user: UserOption = None,
+    item: ItemOption = None,
+    behaviour: BehaviourOption = None,
+    time: TimeOption = None,
+    weight: WeightOption = None,
+    item_name: ItemNameOption = None,
+    format: FormatOption = None,
+    separator: SeparatorOption = None,
+    weights: WeightsOption = None,
+    min_weight: MinWeightOption = None,
+) -> None:
+    """Split events once and keep the parts: many models then train on the same rows, read from the disk."""
+    columns = Columns(user, item, behaviour, time, weight, format, weights, min_weight, item_name, separator)
+    from minigen.cli.output import console
+    from minigen.errors import InputError
+    from minigen.recommender.runs import write_split
+
+    if out.exists():
+        raise InputError(f"{out} is there already: choose another folder")
+    made = work.make_split(
+        events,
+        columns,
+        test=test,
+        split=split,
+        held_out=held_out,
+        k_core=k_core,
+        duplicates=duplicates,
+        seed=seed,
+    )
+    write_split(out, made)
+    console.print(f"{out} holds {work.describe(made)}", markup=False, soft_wrap=True)
 
 
 @app.command()

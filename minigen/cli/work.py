@@ -61,19 +61,27 @@ def make_split(
 ) -> Split:
     """The split that the flags ask for.  Clicks count 1 unless duplicates are summed or behaviours weighted.
 
+    That of a folder that holds one, a run or what `minigen data split` wrote, is taken as it is.
+
     Raises InputError for an unknown kind of split, or too little data.
     """
     from minigen import data
     from minigen.data.lightgcn import read_lightgcn_split
+    from minigen.data.published import is_cfgan_split, read_cfgan_split
     from minigen.errors import InputError
+    from minigen.recommender.runs import read_split
 
     if split not in SPLITS:
         raise InputError(f"there is no split {split!r}; there are {', '.join(SPLITS)}")
     binary = duplicates == "once" and columns.weights is None
     if events in data.PROTOCOLS and split == "strong" and held_out is None:
         return data.protocol_split(events, seed=seed)
+    if Path(events, "ids.json").is_file():
+        return read_split(Path(events))
     if Path(events, "test.txt").is_file():
         return data.with_validation(read_lightgcn_split(events), VALIDATION_SHARE, seed)
+    if is_cfgan_split(events):
+        return data.with_validation(read_cfgan_split(events), VALIDATION_SHARE, seed)
     if test is not None:
         parts = columns.load(events), columns.load(str(test))
         return data.with_validation(
@@ -122,6 +130,7 @@ def fit(
         raise InputError(f"{out} was trained on other data than these flags make")
     if not resume:
         write_split(out, final)
+    final = read_split(out)  # its rows are on the disk
     model = kind(**settings)
     if not isinstance(model, AutoencoderRecommender):
         model.fit(final.train).save(out)

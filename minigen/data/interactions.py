@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.sparse import csr_matrix
 
+_CHUNK = 2**20  # numbers in memory at a time
+
 
 @dataclass(frozen=True)
 class Interactions:
@@ -61,8 +63,10 @@ class Split:
 
 def pairs_hash(matrix: csr_matrix) -> str:
     """SHA-256 of the (row, column, weight) triples of a CSR matrix in sorted order."""
-    matrix = matrix.sorted_indices()
+    if not matrix.has_sorted_indices:
+        matrix = matrix.sorted_indices()
     digest = hashlib.sha256(np.asarray(matrix.shape, dtype="<i8").tobytes())
     for array, kind in ((matrix.indptr, "<i8"), (matrix.indices, "<i8"), (matrix.data, "<f4")):
-        digest.update(array.astype(kind).tobytes())
+        for start in range(0, len(array), _CHUNK):  # the rows may be on the disk, and exceed the memory
+            digest.update(array[start : start + _CHUNK].astype(kind).tobytes())
     return digest.hexdigest()

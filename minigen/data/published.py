@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -10,9 +11,11 @@ import polars as pl
 from scipy.sparse import csr_matrix, diags
 
 from minigen.data.events import Events
+from minigen.data.formats import read_triples
 from minigen.data.interactions import HeldOut, Interactions, Split
 from minigen.data.matrix import to_interactions
 from minigen.data.splits import fixed_split, validation_cut
+from minigen.errors import InputError
 
 
 class Published(NamedTuple):
@@ -85,6 +88,23 @@ def given_split(train: Events, test: Events, name: str, binary: bool = True) -> 
     return fixed_split(train_rows, test_rows, name, whole.users, whole.items, names)
 
 
+def is_cfgan_split(folder: str | Path) -> bool:
+    """Whether a folder is laid out as the authors of CFGAN lay theirs out: NAME.train beside NAME.test."""
+    return bool(_pairs_of_files(Path(folder)))
+
+
+def read_cfgan_split(folder: str | Path) -> Split:
+    """The split in a folder of NAME.train and NAME.test, a line a pair as in `read_triples`; all count 1.
+
+    Raises InputError where there is no such pair of files, or more than one.
+    """
+    found = _pairs_of_files(Path(folder))
+    if len(found) != 1:
+        raise InputError(f"{folder}: want one NAME.train with its NAME.test, found {len(found)}")
+    train, test = found[0]
+    return given_split(read_triples(train), read_triples(test), train.stem)
+
+
 def with_validation(split: Split, share: float, seed: int, most: int = 3000) -> Split:
     """Carve a validation part out of the training rows, which are left shorter by it.
 
@@ -98,6 +118,11 @@ def with_validation(split: Split, share: float, seed: int, most: int = 3000) -> 
         cut = np.isin(np.array(split.train_users), held.users).astype(np.float32)
         rest = csr_matrix(diags(cut) @ rest + diags(1 - cut) @ split.train)
     return replace(split, train=rest, validation=held)
+
+
+def _pairs_of_files(folder: Path) -> list[tuple[Path, Path]]:
+    pairs = [(train, train.with_suffix(".test")) for train in sorted(folder.glob("*.train"))]
+    return [(train, test) for train, test in pairs if test.is_file()]
 
 
 def _pairs(events: Events) -> pl.LazyFrame:

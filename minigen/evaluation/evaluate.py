@@ -25,6 +25,8 @@ from minigen.ops.sparse import row_of_each
 from minigen.ops.topk.numpy_topk import top_k
 from minigen.typing import Array
 
+_SCORES = 2**25  # at a time: 128 MB of float32
+
 
 class Scorer(Protocol):
     """Whatever scores every item (B, M) for histories, CSR (B, M); higher is better."""
@@ -71,7 +73,8 @@ def evaluate(
     """Rank all items for each held-out user and compare with the user's targets.
 
     Items of the fold-in are left out of the lists unless `exclude_seen` is False; users without a target
-    are left out of the figures.  `train` (U, M) gives novelty the popularity of items.
+    are left out of the figures.  At most `batch` users are scored at a time, fewer in a large catalogue.
+    `train` (U, M) gives novelty the popularity of items.
     Raises InputError for an unknown metric, k above M, novelty without `train`, scores that are NaN or of
     another shape, or where no user has a target.
     """
@@ -86,6 +89,7 @@ def evaluate(
     parts: dict[Metric, list[PerUser]] = {m: [] for m in wanted if m.name not in CATALOGUE}
     counts = {m: np.zeros(n_items, dtype=np.int64) for m in wanted if m.name in CATALOGUE}
     depth = max(m.k for m in wanted)
+    batch = min(batch, max(1, _SCORES // n_items))
     for start in range(0, alive.size, batch):
         rows = alive[start : start + batch]
         ranked = _rank(model, held.fold_in[rows], depth, exclude_seen)

@@ -11,21 +11,23 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 from minigen.data.interactions import HeldOut, Split
+from minigen.data.rows import open_rows, write_rows
 from minigen.errors import InputError
 from minigen.training.checkpoint import read_arrays, read_json, write_text, writing
 from minigen.typing import Params
 
 FORMAT = "minigen run data"
+_HELD_OUT = "held-out.safetensors"
 
 
 def write_split(run: Path, split: Split) -> None:
-    """Write `split` into the folder `run`: `data.safetensors` and, last, `ids.json`.
+    """Write `split` into the folder `run`: the rows `train`, `held-out.safetensors` and, last, `ids.json`.
 
     Raises InputError where the disk is full or read-only.
     """
     from safetensors.numpy import save
 
-    parts = {"train": split.train}
+    parts: dict[str, csr_matrix] = {}
     users = {"train": split.train_users}
     for name, held in (("validation", split.validation), ("test", split.test)):
         if held is not None:
@@ -35,7 +37,8 @@ def write_split(run: Path, split: Split) -> None:
     for name, matrix in parts.items():
         for field, kind in (("indptr", np.int64), ("indices", np.int32), ("data", np.float32)):
             arrays[f"{name}.{field}"] = getattr(matrix, field).astype(kind)
-    with writing(run / "data.safetensors") as beside:
+    write_rows(run / "train", lambda: [split.train])
+    with writing(run / _HELD_OUT) as beside:
         beside.write_bytes(save(arrays))
     ids = {
         "format": FORMAT,
@@ -49,11 +52,14 @@ def write_split(run: Path, split: Split) -> None:
 
 
 def read_split(run: Path) -> Split:
-    """Read what `write_split` wrote.  Raises InputError where it is missing, damaged or foreign."""
+    """Read what `write_split` wrote; the training rows stay on the disk, memory-mapped.
+
+    Raises InputError where it is missing, damaged or foreign.
+    """
     ids = read_json(run / "ids.json")
     if not isinstance(ids, dict) or ids.get("format") != FORMAT:
         raise InputError(f"{run}/ids.json does not belong to a minigen run")
-    arrays = read_arrays(run / "data.safetensors")
+    arrays = read_arrays(run / _HELD_OUT)
     try:
         n_items, users = len(ids["items"]), ids["users"]
 
@@ -65,7 +71,7 @@ def read_split(run: Path) -> Split:
 
         split = Split(
             ids["name"],
-            _matrix(arrays, "train", len(users["train"]), n_items),
+            open_rows(run / "train", (len(users["train"]), n_items)),
             users["train"],
             ids["items"],
             held_out("validation") if "validation" in users else None,
