@@ -7,7 +7,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from minigen.backends import NUMPY, Backend
-from minigen.typing import Params
+from minigen.ops.sparse import Lines
+from minigen.typing import Array, Params
 
 
 class Optimizer(Protocol):
@@ -78,12 +79,23 @@ class Adam:
         self._states: dict[str, Any] = {}
 
     def step(self, params: Params, grads: Params) -> None:
-        """Move every array of `params` in place; gradients are left as they are."""
+        """Move every array of `params` in place; gradients are left as they are.
+
+        Where a gradient is `Lines`, only these move: columns of an array whose transpose is C-contiguous.
+        """
+        numbers = self.lr, self.beta1, self.beta2, self.eps
         for name, w in params.items():
-            if name not in self._states:
-                self._states[name] = self._ops.AdamState.zeros_like(w)
-            state = self._states[name]
-            self._ops.adam_step(w, grads[name], state, self.lr, self.beta1, self.beta2, self.eps)
+            grad: Any = grads[name]
+            if isinstance(grad, Lines):
+                by_row, values = (w.T, grad.values.T) if grad.axis else (w, grad.values)
+                self._ops.adam_rows_step(by_row, grad.where, values, self._state(name, by_row), *numbers)
+            else:
+                self._ops.adam_step(w, grad, self._state(name, w), *numbers)
+
+    def _state(self, name: str, w: Array) -> Any:
+        if name not in self._states:
+            self._states[name] = self._ops.AdamState.zeros_like(w)
+        return self._states[name]
 
     def arrays(self) -> Params:
         """Both moments and the number of steps, by parameter."""

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
 from minigen.typing import CSR, Array
+
+
+class Lines(NamedTuple):
+    """A gradient that is `values` in the rows (axis 0) or columns (axis 1) `where`, ascending, and else 0."""
+
+    where: NDArray[np.integer]
+    values: Array
+    axis: int = 0
 
 
 def with_data(x: CSR, data: Array) -> CSR:

@@ -118,3 +118,16 @@ def test_sgd_agrees(momentum, rng):
         optimizer.step()
         own.step(params, {"w": d_w})
     np.testing.assert_allclose(params["w"], tensor.detach().numpy(), RTOL, ATOL)
+
+
+def test_adam_of_some_rows_agrees(rng):
+    w = rng.standard_normal((8, 3))
+    theirs = torch.nn.Parameter(torch.tensor(w.copy()))
+    numbers = {"lr": 1e-2, "eps": 1e-30}  # theirs is added before the second moment is corrected
+    optimizer, state = torch.optim.SparseAdam([theirs], **numbers), ops.AdamState.zeros_like(w)
+    for rows in ([0, 3], [3, 7], [0, 1, 2]):
+        d_rows = rng.standard_normal((len(rows), 3))
+        theirs.grad = torch.sparse_coo_tensor([rows], torch.tensor(d_rows), (8, 3), check_invariants=True)
+        optimizer.step()
+        ops.adam_rows_step(w, np.array(rows), d_rows, state, **numbers)
+    np.testing.assert_allclose(w, theirs.detach().numpy(), rtol=RTOL)

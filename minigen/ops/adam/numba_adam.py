@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from minigen.ops.adam import numpy_adam as reference
-from minigen.ops.adam.numpy_adam import FLUSH_BELOW, AdamState, count_step, want_in_place
+from minigen.ops.adam.numpy_adam import FLUSH_BELOW, AdamState, count_step, want_in_place, want_rows
 from minigen.ops.numba_maths import fast, floats, parallel, prange
 from minigen.typing import Array
 
-__all__ = ["AdamState", "adam_step"]
+__all__ = ["AdamState", "adam_rows_step", "adam_step"]
 
 PARALLEL = 2**16  # entries from which two threads beat one
 _CHUNK = 2**14  # entries a thread takes at a time: the flush finds them in its cache
@@ -43,6 +45,34 @@ def adam_step(
     )
 
 
+def adam_rows_step(
+    w: Array,
+    rows: NDArray[np.integer],
+    d_rows: Array,
+    state: AdamState,
+    lr: float = 1e-3,
+    beta1: float = 0.9,
+    beta2: float = 0.999,
+    eps: float = 1e-8,
+) -> None:
+    """Twin of `numpy_adam.adam_rows_step`."""
+    if not floats(w, d_rows, state.m, state.v):
+        reference.adam_rows_step(w, rows, d_rows, state, lr, beta1, beta2, eps)
+        return
+    want_rows(w, rows, d_rows, state)
+    rate, root, _ = count_step(state, lr, beta1, beta2)
+    row_size = d_rows.size // max(1, len(rows))
+    walk = _walk_rows_parallel if d_rows.size >= PARALLEL else _walk_rows
+    walk(
+        rows,
+        w.reshape(-1),
+        np.ascontiguousarray(d_rows).reshape(len(rows), row_size),
+        state.m.reshape(-1),
+        state.v.reshape(-1),
+        np.array([rate, root, beta1, beta2, 1 - beta1, 1 - beta2, eps], dtype=w.dtype),
+    )
+
+
 @fast
 def _walk(w: Array, d_w: Array, m: Array, v: Array, numbers: Array, flush: bool) -> None:
     _move(w, d_w, m, v, numbers, flush)
@@ -53,6 +83,22 @@ def _walk_parallel(w: Array, d_w: Array, m: Array, v: Array, numbers: Array, flu
     for chunk in prange((w.size + _CHUNK - 1) // _CHUNK):
         part = slice(chunk * _CHUNK, (chunk + 1) * _CHUNK)
         _move(w[part], d_w[part], m[part], v[part], numbers, flush)
+
+
+@fast
+def _walk_rows(rows: Any, w: Array, d_rows: Array, m: Array, v: Array, numbers: Array) -> None:
+    for r in range(len(rows)):
+        n = d_rows.shape[1]
+        row = slice(rows[r] * n, (rows[r] + 1) * n)
+        _move(w[row], d_rows[r], m[row], v[row], numbers, True)
+
+
+@parallel
+def _walk_rows_parallel(rows: Any, w: Array, d_rows: Array, m: Array, v: Array, numbers: Array) -> None:
+    for r in prange(len(rows)):
+        n = d_rows.shape[1]
+        row = slice(rows[r] * n, (rows[r] + 1) * n)
+        _move(w[row], d_rows[r], m[row], v[row], numbers, True)
 
 
 @fast

@@ -6,8 +6,9 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from minigen.ops.checks import want_same_shape
+from minigen.ops.checks import want_same_shape, want_shape
 from minigen.typing import Array
 
 _BLOCK = 16_384  # entries a block: w, d_w, m, v and two scratch rows stay in 400 kB of float32
@@ -58,6 +59,38 @@ def adam_step(
         np.multiply(flat_m[part], rate, out=move)
         move /= root_v
         flat_w[part] -= move  # w -= rate m / (root sqrt(v) + eps)
+
+
+def adam_rows_step(
+    w: Array,
+    rows: NDArray[np.integer],
+    d_rows: Array,
+    state: AdamState,
+    lr: float = 1e-3,
+    beta1: float = 0.9,
+    beta2: float = 0.999,
+    eps: float = 1e-8,
+) -> None:
+    """Adam for a gradient d_rows (R, ...) in `rows` (R,) of w, and 0 in all others.   [eq:adam-rows]
+
+    The others keep weights and moments, as if the step had not been: by `adam_step` their moments would
+    decay, and what is left of them move the weights.  t counts all steps.  Updates w and `state` in place.
+    Raises ValueError where shapes do not fit, or rows repeat or descend.
+    """
+    want_rows(w, rows, d_rows, state)
+    rate, root, _ = count_step(state, lr, beta1, beta2)
+    m, v = state.m[rows], state.v[rows]
+    _moments(d_rows, m, v, np.empty_like(m), beta1, beta2, flush=True)
+    state.m[rows], state.v[rows] = m, v
+    w[rows] -= rate * m / (root * np.sqrt(v) + eps)
+
+
+def want_rows(w: Array, rows: NDArray[np.integer], d_rows: Array, state: AdamState) -> None:
+    """Raise ValueError where `adam_rows_step` could not be taken."""
+    want_in_place(w, w, state)
+    want_shape("d_rows", d_rows, (len(rows), *w.shape[1:]))
+    if rows.size and not (rows[0] >= 0 and rows[-1] < len(w) and (np.diff(rows) > 0).all()):
+        raise ValueError(f"rows: want each once, ascending, of 0 to {len(w) - 1}")
 
 
 def want_in_place(w: Array, d_w: Array, state: AdamState) -> None:

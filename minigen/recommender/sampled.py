@@ -1,0 +1,90 @@
+"""Sampled softmax: a step sees the items of its batch and a draw of the others, however large the catalogue.
+
+The step itself is that of `autoencoder` on the small catalogue of these items: no formula changes.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from minigen.ops.sparse import Lines
+from minigen.typing import CSR, Array, Params
+
+
+class Catalogue(NamedTuple):
+    """The K items of a step, ascending, and the rows x (B, K) over them.
+
+    `clicked` (P,) are the places of the batch's own items among them, `log_weight` (K,) is what the logits
+    of the others lack for their share of the partition sum.
+    """
+
+    items: NDArray[np.int64]
+    x: CSR
+    clicked: NDArray[np.int64]
+    log_weight: Array
+
+
+class Proposal:
+    """What negatives are drawn from, with replacement: q(i) in proportion to (clicks of i + 1)^power.
+
+    Raises ValueError for an empty catalogue or a power that is not finite.
+    """
+
+    def __init__(self, clicks: NDArray[np.integer], power: float = 1.0) -> None:
+        if not clicks.size or not np.isfinite(power):
+            raise ValueError(f"want items, and a finite power, got {clicks.size} items and power {power}")
+        mass = (clicks.astype(np.float64) + 1) ** power
+        self.q = mass / mass.sum()
+        self._up_to = np.cumsum(self.q)
+
+    def draw(self, x: CSR, n: int, rng: np.random.Generator) -> Catalogue:
+        """The items that rows x (B, M) hold, and `n` draws among all.   [eq:sampled-softmax]
+
+        The partition sum of a row of logits f is estimated by
+
+            Z^ = sum of e^f_i over items of the batch + sum of c_j e^f_j / (n q_j) over the others drawn,
+
+        c_j the times that j was drawn.  E Z^ = Z for every row: a draw that the batch holds already adds
+        nothing, since its item is counted in full.  The mean of log Z^ is below log Z by var(Z^) / 2 Z^2 to
+        first order, so that the loss is low by as much.  Bengio & Senecal 2008; Jean et al. 2015, section 3.
+        """
+        own = np.unique(x.indices)
+        places = np.searchsorted(self._up_to, rng.random(n) * self._up_to[-1], side="right")
+        drawn, times = np.unique(np.minimum(places, self.q.size - 1), return_counts=True)
+        new = np.isin(drawn, own, assume_unique=True, invert=True)
+        drawn, times = drawn[new], times[new]
+        items = np.concatenate([own, drawn])
+        log_weight = np.concatenate([np.zeros(own.size), np.log(times / (n * self.q[drawn]))])
+        order = np.argsort(items, kind="stable")
+        items, log_weight = items[order].astype(np.int64), log_weight[order].astype(x.data.dtype)
+        columns = np.searchsorted(items, x.indices)
+        small = type(x)((x.data, columns, x.indptr), shape=(x.shape[0], items.size), copy=False)
+        return Catalogue(items, small, np.searchsorted(items, own), log_weight)
+
+
+def take(params: Params, catalogue: Catalogue) -> Params:
+    """The parameters of the small catalogue; the biases of its items carry `log_weight`."""
+    items = catalogue.items
+    small = params | {name: params[name][items] for name in _clicks_layers(params)}
+    small["w_out"] = params["w_out"].T[items].T
+    small["b_out"] = params["b_out"][items] + catalogue.log_weight
+    return small
+
+
+def give(grads: Params, catalogue: Catalogue) -> dict[str, Any]:
+    """Gradients in the small catalogue as gradients in the whole one: `Lines` where there are items."""
+    items, own = catalogue.items, catalogue.clicked
+    whole: dict[str, Any] = dict(grads)
+    for name in _clicks_layers(grads):  # an item that nobody in the batch has sends nothing into the code
+        whole[name] = Lines(items[own], grads[name][own])
+    whole["w_out"] = Lines(items, grads["w_out"], axis=1)
+    whole["b_out"] = Lines(items, grads["b_out"])
+    return whole
+
+
+def _clicks_layers(params: Params) -> list[str]:
+    """Names of the weights that the clicks are multiplied by, a row an item."""
+    return [name for name in (("w_in",) if "w_in" in params else ("w_mu", "w_log_var")) if name in params]
