@@ -45,6 +45,12 @@ def split_of_groups() -> Split:
 FAST = {"hidden": 32, "latent": 8, "batch": 50, "epochs": 30, "patience": 0, "dropout": 0.3}
 
 
+def small(name: str, epochs: int) -> dict[str, int]:
+    """Settings of a short training, where there is any: those of these that the model has."""
+    wanted = {"epochs": epochs, "hidden": 8, "latent": 3} if MODELS[name].family == "generative" else {}
+    return {key: value for key, value in wanted.items() if key in MODELS[name]().settings}
+
+
 @pytest.fixture(scope="module")
 def split() -> Split:
     return split_of_groups()
@@ -101,8 +107,7 @@ def test_seed_and_settings_fix_every_weight(split):
 
 @pytest.mark.parametrize("name", list(MODELS))
 def test_fit_recommend_save_load(name, split, tmp_path):
-    settings = {"epochs": 2, "hidden": 8, "latent": 3} if MODELS[name].family == "generative" else {}
-    model = MODELS[name](**settings).fit(split.train)
+    model = MODELS[name](**small(name, epochs=2)).fit(split.train)
     items, scores = model.recommend(split.test.fold_in, k=10)
     assert items.shape == scores.shape == (60, 10)
     assert np.all(np.diff(scores, axis=1) <= 0)
@@ -210,7 +215,7 @@ def test_merged_training_puts_validation_clicks_back_and_keeps_people_held_out(s
 
 @pytest.mark.parametrize("name", list(MODELS))
 def test_repeated_and_zero_entries_of_a_matrix_change_nothing_but_their_sum(name, split):
-    settings = {"epochs": 1, "hidden": 8, "latent": 3} if MODELS[name].family == "generative" else {}
+    settings = small(name, epochs=1)
     whole, half = split.train, split.train.data / 2
     twice = np.repeat(np.arange(whole.nnz), 2)  # every click stands there as two halves
     halves = sparse.csr_matrix((half[twice], whole.indices[twice], 2 * whole.indptr), shape=whole.shape)

@@ -74,6 +74,28 @@ def iwae_mnist(
         _put(json, row, record)
 
 
+@app.command("cfgan")
+def cfgan(
+    data: Annotated[Path, typer.Argument(help="Folder of the authors' split: ML100K.train, ML100K.test.")],
+    runs: Annotated[
+        Path, typer.Option(help="Folder of all its runs; those that are there are not run again.")
+    ] = (Path("runs/cfgan-ledger")),
+    seeds: Annotated[int, typer.Option(help="Runs of each variant.")] = 5,
+    epochs: Annotated[int, typer.Option(help="The most that a choice may choose.")] = 600,
+    backend: Annotated[str, typer.Option(help="Whose operations train: numpy or numba.")] = "numba",
+    json: Annotated[
+        Path | None, typer.Option(help="Write the ledger to this file, after each run anew.")
+    ] = None,
+) -> None:
+    """What the adversary adds: CFGAN (Chae et al. 2018) with one part taken away, beside baselines."""
+    from minigen.cli.ledger import run_ledger
+    from minigen.errors import InputError
+
+    if seeds < 1:
+        raise InputError("--seeds: want at least 1")
+    run_ledger(data, runs, seeds, {"epochs": epochs, "backend": backend}, json)
+
+
 def _train(
     settings: Settings,
     images: np.ndarray,

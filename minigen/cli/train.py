@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 def train(
     events: columns.EventsArgument,
     model: Annotated[
-        str, typer.Option(help="popularity, itemknn, ease, ials, spectral, seed-vae or mult-vae.")
+        str,
+        typer.Option(help="popularity, itemknn, ease, ials, spectral, seed-vae, mult-vae, recvae or cfgan."),
     ] = "mult-vae",
     out: Annotated[Path, typer.Option(help="Folder of the run.")] = Path("run"),
     settings: Annotated[

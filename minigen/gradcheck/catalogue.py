@@ -136,10 +136,9 @@ OPS = (
 
 def catalogue() -> dict[str, Quantity]:
     """All quantities by name: operations first, then whole models."""
-    from minigen.gradcheck import gan_models, vae_models
+    from minigen.gradcheck import cfgan_models, gan_models, recvae_models, vae_models
     from minigen.gradcheck.models import models  # reaches up to the recommenders: only when asked
 
-    return {
-        quantity.name: quantity
-        for quantity in (*OPS, *gan_models.quantities(), *vae_models.quantities(), *models())
-    }
+    rooms = (gan_models, vae_models, recvae_models, cfgan_models)
+    quantities = (*OPS, *(quantity for room in rooms for quantity in room.quantities()), *models())
+    return {quantity.name: quantity for quantity in quantities}

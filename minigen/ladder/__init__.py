@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from minigen.errors import InputError
+from minigen.ladder.cfgan import CFGAN
 from minigen.ladder.ials import IALS
 from minigen.ladder.itemknn import ItemKNN
+from minigen.ladder.recvae import RecVAE
 from minigen.ladder.spectral import Spectral
 from minigen.recommender.base import Recommender
 from minigen.recommender.baselines import EASE, Popularity
@@ -15,10 +17,10 @@ from minigen.recommender.seed_vae import SeedVAE
 from minigen.training import checkpoint
 
 MODELS: dict[str, type[Recommender]] = {
-    m.id: m for m in (Popularity, ItemKNN, EASE, IALS, Spectral, SeedVAE, MultVAE)
+    m.id: m for m in (Popularity, ItemKNN, EASE, IALS, Spectral, SeedVAE, MultVAE, RecVAE, CFGAN)
 }
 
-__all__ = ["IALS", "MODELS", "ItemKNN", "Spectral", "load_model", "model_class"]
+__all__ = ["CFGAN", "IALS", "MODELS", "ItemKNN", "RecVAE", "Spectral", "load_model", "model_class"]
 
 
 def model_class(name: str) -> type[Recommender]:

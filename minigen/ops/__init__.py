@@ -19,7 +19,11 @@ from minigen.ops.activations.numpy_activations import (
     tanh_backward,
     tanh_forward,
 )
-from minigen.ops.adam.numpy_adam import AdamState, adam_step
+from minigen.ops.adam.numpy_adam import AdamState, adam_rows_step, adam_step
+from minigen.ops.composite_prior.numpy_composite_prior import (
+    composite_log_prob_backward,
+    composite_log_prob_forward,
+)
 from minigen.ops.dense.numpy_dense import dense_backward, dense_forward
 from minigen.ops.dropout.numpy_dropout import (
     dropout_backward,
@@ -34,14 +38,19 @@ from minigen.ops.gaussian.numpy_gaussian import (
     reparameterise_backward,
     reparameterise_forward,
 )
+from minigen.ops.layernorm.numpy_layernorm import layer_norm_backward, layer_norm_forward
 from minigen.ops.softmax_nll.numpy_softmax_nll import softmax_nll_backward, softmax_nll_forward
 from minigen.ops.sparse_dense.numpy_sparse_dense import sparse_dense_backward, sparse_dense_forward
+from minigen.ops.swish.numpy_swish import swish_backward, swish_forward
 from minigen.ops.topk.numpy_topk import top_k
 
 __all__ = [
     "AdamState",
     "accumulate",
+    "adam_rows_step",
     "adam_step",
+    "composite_log_prob_backward",
+    "composite_log_prob_forward",
     "dense_backward",
     "dense_forward",
     "dropout_backward",
@@ -51,6 +60,8 @@ __all__ = [
     "gaussian_kl_forward",
     "l2_normalise_backward",
     "l2_normalise_forward",
+    "layer_norm_backward",
+    "layer_norm_forward",
     "leaky_relu_backward",
     "leaky_relu_forward",
     "relu_backward",
@@ -67,6 +78,8 @@ __all__ = [
     "softplus_forward",
     "sparse_dense_backward",
     "sparse_dense_forward",
+    "swish_backward",
+    "swish_forward",
     "tanh_backward",
     "tanh_forward",
     "top_k",

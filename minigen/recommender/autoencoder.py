@@ -1,6 +1,7 @@
-"""One batch through the variational autoencoder of sparse rows, forward and backward, every gradient by hand.
+"""One batch through the autoencoder of sparse rows, forward and backward, every gradient by hand.
 
-x -> normalise -> drop out -> encoder -> mu, log_var -> z -> decoder -> logits -> likelihood
+x -> normalise -> drop out -> encoder -> mu, log_var -> z -> decoder (+ gain path) -> logits -> likelihood
+A deterministic one has no log_var: z = mu, and there is no KL term.
 """
 
 from __future__ import annotations
@@ -20,12 +21,14 @@ LIKELIHOODS = ("multinomial", "bernoulli")
 
 
 class Form(NamedTuple):
-    """What kind of autoencoder: the choices that change the graph, not its sizes."""
+    """What kind of autoencoder: the choices that change the loss, not its sizes."""
 
     activation: str = "tanh"
     likelihood: str = "multinomial"
     normalise: bool = True
     keep: float = 0.5  # probability that dropout keeps a click
+    stochastic: bool = True  # the code is drawn from its posterior
+    l2: float = 0.0  # weight of the sum of all squared weights, the biases not among them
 
 
 class Buffers:
@@ -50,11 +53,12 @@ class Terms(NamedTuple):
     nll: Any
     kl: Any
     beta: float
+    penalty: float = 0.0
 
     @property
     def loss(self) -> float:
-        """nll + beta kl."""
-        return float(self.nll) + self.beta * float(self.kl)
+        """nll + beta kl + penalty."""
+        return float(self.nll) + self.beta * float(self.kl) + self.penalty
 
 
 class Cache(NamedTuple):
@@ -70,17 +74,20 @@ class Cache(NamedTuple):
     decoder: Any
     decoder_act: Any
     logits: Any
+    path: Any
     nll: Any
     kl: Any
+    weights: Params
 
 
-def shapes(n_items: int, hidden: int, latent: int) -> dict[str, tuple[int, ...]]:
+def shapes(n_items: int, hidden: int, latent: int, stochastic: bool = True) -> dict[str, tuple[int, ...]]:
     """w_in (M, H), w_mu and w_log_var (H, Z), w_dec (Z, H), w_out (H, M), and a bias each.
 
-    Without hidden layers, H = 0: w_mu and w_log_var (M, Z), w_out (Z, M).
+    Without hidden layers, H = 0: w_mu and w_log_var (M, Z), w_out (Z, M).  No w_log_var unless stochastic.
     """
     weights = {"w_in": (n_items, hidden)} if hidden else {}
-    weights |= {"w_mu": (hidden or n_items, latent), "w_log_var": (hidden or n_items, latent)}
+    weights |= {"w_mu": (hidden or n_items, latent)}
+    weights |= {"w_log_var": (hidden or n_items, latent)} if stochastic else {}
     weights |= {"w_dec": (latent, hidden)} if hidden else {}
     weights |= {"w_out": (hidden or latent, n_items)}
     return weights | {name.replace("w_", "b_"): shape[1:] for name, shape in weights.items()}
@@ -89,7 +96,7 @@ def shapes(n_items: int, hidden: int, latent: int) -> dict[str, tuple[int, ...]]
 def init_params(n_items: int, hidden: int, latent: int, form: Form, rng: np.random.Generator) -> Params:
     """Random arrays of `shapes`: Xavier, He before a ReLU; biases near 0 (std .001)."""
     params: Params = {}
-    for name, shape in shapes(n_items, hidden, latent).items():
+    for name, shape in shapes(n_items, hidden, latent, form.stochastic).items():
         if name.startswith("b_"):
             params[name] = initializers.truncated_normal(shape[0], 1e-3, rng)
         else:
@@ -107,13 +114,13 @@ def activation(form: Form, ops: Backend) -> tuple[Callable, Callable]:
 
 def encode(
     params: Params, x: CSR, form: Form, mask: Mask | Array | None = None, ops: Backend = NUMPY
-) -> tuple[Array, Array, dict]:
+) -> tuple[Array, Array | None, dict]:
     """Posterior of each row of x (B, M): mu and log_var (B, Z), and the caches.   [eq:encoder]
 
-    `mask` (nnz,) drops clicks; None keeps them all, as serving does.
+    `mask` (nnz,) drops clicks; None keeps them all, as serving does.  log_var is None unless stochastic.
     """
     activate, _ = activation(form, ops)
-    caches: dict[str, Any] = dict.fromkeys(("normalised", "dropped", "encoder", "encoder_act"))
+    caches: dict[str, Any] = dict.fromkeys(("normalised", "dropped", "encoder", "encoder_act", "log_var"))
     if form.normalise:
         x, caches["normalised"] = ops.l2_normalise_forward(x)
     if mask is not None:
@@ -125,7 +132,9 @@ def encode(
         h, caches["encoder_act"] = activate(a)
         layer = ops.dense_forward
     mu, caches["mu"] = layer(h, params["w_mu"], params["b_mu"])
-    log_var, caches["log_var"] = layer(h, params["w_log_var"], params["b_log_var"])
+    log_var = None
+    if form.stochastic:
+        log_var, caches["log_var"] = layer(h, params["w_log_var"], params["b_log_var"])
     return mu, log_var, caches
 
 
@@ -148,26 +157,36 @@ def forward(
     x: CSR,
     form: Form,
     mask: Mask | Array | None,
-    eps: Array,
+    eps: Array | None,
     beta: float,
     buffers: Buffers | None = None,
     ops: Backend = NUMPY,
+    path: Array | None = None,
 ) -> tuple[Terms, Cache]:
-    """The negative ELBO with a KL weight: nll(x) + beta KL(q(z|x) || N(0, I)).   [eq:beta-elbo]
+    """The negative ELBO with a KL weight: nll(x) + beta KL(q(z|x) || N(0, I)) + l2 |w|^2.   [eq:beta-elbo]
 
-    x CSR (B, M), mask (nnz,) or None, eps (B, Z)  ->  nats, mean over B.  Liang et al. 2018, eq. 4 and 5.
+    x CSR (B, M), mask (nnz,) or None, eps (B, Z), None unless stochastic  ->  nats, mean over B.
+    `path` (B, M) are scores of another model: the array `gain` times them is added to the logits.
+    Liang et al. 2018, eq. 4 and 5, and for the penalty the authors' code of Mult-DAE.
     """
     mu, log_var, caches = encode(params, x, form, mask, ops)
-    z, caches["z"] = ops.reparameterise_forward(mu, log_var, eps)
+    z, kl, caches["z"], caches["kl"], caches["path"] = mu, 0.0, None, None, None
+    if log_var is not None:
+        z, caches["z"] = ops.reparameterise_forward(mu, log_var, eps)
+        kl, caches["kl"] = ops.gaussian_kl_forward(mu, log_var)
     out = None if buffers is None else buffers.get("logits", x.shape, z.dtype)
     logits, decoder_caches = decode(params, z, form, out, ops)
+    if path is not None:
+        logits += params["gain"] * path
+        caches["path"] = path
     if form.likelihood == "multinomial":
         # The logits are needed no more: their gradient takes their place.
         nll, caches["nll"] = ops.softmax_nll_forward(logits, x, out=logits)
     else:
         nll, caches["nll"] = losses.bernoulli_nll_forward(logits, x)
-    kl, caches["kl"] = ops.gaussian_kl_forward(mu, log_var)
-    return Terms(nll, kl, beta), Cache(**caches, **decoder_caches)
+    weights = {name: w for name, w in params.items() if name.startswith("w_")} if form.l2 else {}
+    penalty = form.l2 * sum(float(np.vdot(w, w)) for w in weights.values())
+    return Terms(nll, kl, beta, penalty), Cache(**caches, **decoder_caches, weights=weights)
 
 
 def backward(
@@ -180,6 +199,8 @@ def backward(
     else:
         d_logits = losses.bernoulli_nll_backward(1.0, cache.nll)
     grads: Params = {}
+    if cache.path is not None:
+        grads["gain"] = np.einsum("bm,bm->m", d_logits, cache.path)
 
     def room(name: str, w: Array) -> Array | None:
         return None if buffers is None else buffers.get(name, w.shape, w.dtype)
@@ -190,23 +211,30 @@ def backward(
         d_a = activate_backward(d_z, cache.decoder_act)
         d_z, grads["w_dec"], grads["b_dec"] = ops.dense_backward(d_a, cache.decoder)
 
-    # The code meets the loss twice: through the decoder and through the KL. The two gradients add.
-    d_mu, d_log_var = ops.reparameterise_backward(d_z, cache.z)
-    d_mu_kl, d_log_var_kl = ops.gaussian_kl_backward(beta, cache.kl)
-    d_mu, d_log_var = ops.accumulate(d_mu, d_mu_kl), ops.accumulate(d_log_var, d_log_var_kl)
+    heads = {"mu": (d_z, cache.mu)}
+    if cache.z:
+        # The code meets the loss twice: through the decoder and through the KL. The two gradients add.
+        d_mu, d_log_var = ops.reparameterise_backward(d_z, cache.z)
+        d_mu_kl, d_log_var_kl = ops.gaussian_kl_backward(beta, cache.kl)
+        heads["mu"] = ops.accumulate(d_mu, d_mu_kl), cache.mu
+        heads["log_var"] = ops.accumulate(d_log_var, d_log_var_kl), cache.log_var
 
     # The clicks themselves are data: nothing below the first layer wants a gradient.
     def clicks_layer(name: str, d_y: Array, layer: Any) -> None:
         out = room(f"d_w_{name}", layer.w)
         _, grads[f"w_{name}"], grads[f"b_{name}"] = ops.sparse_dense_backward(d_y, layer, False, out)
 
-    if not cache.encoder:
-        clicks_layer("mu", d_mu, cache.mu)
-        clicks_layer("log_var", d_log_var, cache.log_var)
-        return grads
-    d_h_mu, grads["w_mu"], grads["b_mu"] = ops.dense_backward(d_mu, cache.mu)
-    d_h_var, grads["w_log_var"], grads["b_log_var"] = ops.dense_backward(d_log_var, cache.log_var)
-    clicks_layer("in", activate_backward(ops.accumulate(d_h_mu, d_h_var), cache.encoder_act), cache.encoder)
+    d_h: Any = None
+    for name, (d_y, layer) in heads.items():
+        if not cache.encoder:
+            clicks_layer(name, d_y, layer)
+            continue
+        d_h_head, grads[f"w_{name}"], grads[f"b_{name}"] = ops.dense_backward(d_y, layer)
+        d_h = d_h_head if d_h is None else ops.accumulate(d_h, d_h_head)
+    if cache.encoder:
+        clicks_layer("in", activate_backward(d_h, cache.encoder_act), cache.encoder)
+    for name, w in cache.weights.items():
+        grads[name] += 2 * form.l2 * w
     return grads
 
 

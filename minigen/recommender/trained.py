@@ -40,6 +40,8 @@ class Settings:
     likelihood: str = "multinomial"
     normalise: bool = True
     dropout: float = 0.5  # probability that a click is dropped
+    stochastic: bool = True  # the code is drawn from its posterior; else it is the posterior's mean
+    l2: float = 0.0  # weight in the loss of the sum of all squared weights, biases not among them
     beta: float = 0.2  # cap of the KL weight
     anneal_epochs: float = 20  # epochs until the KL weight reaches its cap
     optimizer: str = "adam"
@@ -56,7 +58,7 @@ class Settings:
         for name in ("latent", "batch", "epochs"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name}: want at least 1, got {getattr(self, name)}")
-        for name in ("hidden", "beta", "anneal_epochs", "patience", "seed"):
+        for name in ("hidden", "l2", "beta", "anneal_epochs", "patience", "seed"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise InputError(f"{name}: want a number of at least 0, got {getattr(self, name)}")
         if not 0 <= self.dropout < 1:
@@ -71,8 +73,12 @@ class Settings:
             raise InputError(f"lr_schedule: want {' or '.join(LR_SCHEDULES)}, got {self.lr_schedule}")
         if self.backend not in backends.BACKENDS:
             raise InputError(f"backend: want {' or '.join(backends.BACKENDS)}, got {self.backend}")
-        if self.backend == "cuda" and (self.likelihood, self.optimizer) != ("multinomial", "adam"):
-            raise InputError("backend: cuda has the multinomial likelihood and adam, and no others")
+        if self.backend == "cuda" and (self.likelihood, self.optimizer, self.l2) != (
+            "multinomial",
+            "adam",
+            0,
+        ):
+            raise InputError("backend: cuda has the multinomial likelihood and adam, no others, and no l2")
         try:
             make_optimizer(self.optimizer, self.lr, self.momentum)
         except ValueError as error:
@@ -80,12 +86,14 @@ class Settings:
 
     @property
     def form(self) -> Form:
-        """The choices that change the graph."""
-        return Form(self.activation, self.likelihood, self.normalise, keep=1 - self.dropout)
+        """The choices that change the loss."""
+        return Form(
+            self.activation, self.likelihood, self.normalise, 1 - self.dropout, self.stochastic, self.l2
+        )
 
 
 class AutoencoderRecommender(Recommender):
-    """A variational autoencoder of sparse rows as a recommender; a subclass gives the defaults.
+    """An autoencoder of sparse rows, variational or not, as a recommender; a subclass gives the defaults.
 
     Keyword arguments are the fields of `Settings`; raises InputError for another name or a bad value.
     """
@@ -128,7 +136,8 @@ class AutoencoderRecommender(Recommender):
         and every epoch.  Rows without a click teach nothing and are left out.
         """
         rows = canonical(train_rows)
-        rows = rows[np.diff(rows.indptr) > 0]
+        with_clicks = np.diff(rows.indptr) > 0
+        rows = rows if with_clicks.all() else rows[with_clicks]  # rows on the disk stay there
         config = self.config
         plan = Plan(config.epochs, config.batch, config.seed, config.patience, checkpoint_seconds)
         self.start(rows)
@@ -157,11 +166,13 @@ class AutoencoderRecommender(Recommender):
 
     def train_step(self, rows: csr_matrix, rng: np.random.Generator, step: int) -> dict[str, float]:
         """One forward, backward and optimiser step on a batch of rows."""
-        form, ops, beta = self.config.form, self.ops, self.beta(step)
+        config, form, ops, beta = self.config, self.config.form, self.ops, self.beta(step)
         mask = ops.put(dropout_mask(rows.nnz, form.keep, rng)) if form.keep < 1 else None
-        eps = ops.put(rng.standard_normal((rows.shape[0], self.config.latent), dtype=np.float32))
+        eps = None
+        if form.stochastic:
+            eps = ops.put(rng.standard_normal((rows.shape[0], config.latent), dtype=np.float32))
         terms, grads = self._gradients(ops.put(rows), mask, eps, beta)
-        optimizer, config = self.optimizers["all"], self.config
+        optimizer = self.optimizers["all"]
         if config.lr_schedule == "cosine":
             optimizer.lr = cosine_decay(step, config.epochs * self._steps_per_epoch, config.lr)
         optimizer.step(self.params, grads)
@@ -172,7 +183,7 @@ class AutoencoderRecommender(Recommender):
         """The weight of the KL term at a step."""
         return linear_warmup(step, round(self.config.anneal_epochs * self._steps_per_epoch), self.config.beta)
 
-    def _gradients(self, x: Any, mask: Any, eps: Array, beta: float) -> tuple[autoencoder.Terms, Params]:
+    def _gradients(self, x: Any, mask: Any, eps: Any, beta: float) -> tuple[autoencoder.Terms, Params]:
         """The loss of a batch in its terms, and its gradient in every parameter."""
         form, ops = self.config.form, self.ops
         terms, cache = autoencoder.forward(self.params, x, form, mask, eps, beta, self._buffers, ops)
@@ -200,7 +211,8 @@ class AutoencoderRecommender(Recommender):
     def restore(self, arrays: Params) -> None:
         """Take over learnt arrays; raises ValueError where names or shapes are not this model's."""
         n_items = arrays["b_out"].shape[0]
-        wanted = autoencoder.shapes(n_items, self.config.hidden, self.config.latent)
+        config = self.config
+        wanted = autoencoder.shapes(n_items, config.hidden, config.latent, config.stochastic)
         if {name: array.shape for name, array in arrays.items()} != wanted:
             raise ValueError("the arrays have other names or shapes than its settings ask for")
         super().restore(self.ops.put(arrays))

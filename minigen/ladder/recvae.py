@@ -1,0 +1,159 @@
+"""RecVAE: an encoder and a decoder that take turns, and a prior that remembers the posterior of before."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from scipy.sparse import csr_matrix
+
+from minigen.errors import InputError
+from minigen.ladder import recvae_model
+from minigen.ladder.recvae_model import DECODER, Form
+from minigen.ops import dropout_mask
+from minigen.ops.composite_prior.numpy_composite_prior import SHARES
+from minigen.optimizers import Adam
+from minigen.recommender.base import canonical
+from minigen.recommender.trained import AutoencoderRecommender
+from minigen.typing import Array, Params
+
+BACKENDS = ("numpy", "numba")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Sizes, prior, turns and optimiser of RecVAE."""
+
+    hidden: int = 600
+    latent: int = 200
+    layers: int = 5  # of the encoder; 0: codes are linear in the clicks
+    dropout: float = 0.5  # probability that a click is dropped, in the encoder's turn
+    gamma: float = 0.005  # KL weight of a history, for each of its clicks
+    old_share: float = SHARES[1]  # of the posterior of the last round in the prior
+    broad_share: float = SHARES[2]  # of N(0, e^10) in the prior; N(0, 1) has the rest
+    encoder_epochs: int = 3  # in a round: so many with dropout for the encoder,
+    decoder_epochs: int = 1  # then so many without for the decoder
+    lr: float = 5e-4
+    batch: int = 500
+    epochs: int = 200  # of both players together: 50 rounds of 3 + 1
+    patience: int = 12  # epochs without a better validation score; 0: never stop early
+    seed: int = 0
+    backend: str = "numpy"  # whose operations train and serve
+
+    def __post_init__(self) -> None:
+        least_1 = ("hidden", "latent", "encoder_epochs", "decoder_epochs", "batch", "epochs")
+        for least, names in ((1, least_1), (0, ("layers", "gamma", "patience", "seed"))):
+            for name in names:
+                if not least <= getattr(self, name) < math.inf:
+                    raise InputError(f"{name}: want a number of at least {least}, got {getattr(self, name)}")
+        if not 0 <= self.dropout < 1:
+            raise InputError(f"dropout: want at least 0 and below 1, got {self.dropout}")
+        if not (min(self.old_share, self.broad_share) >= 0 and self.old_share + self.broad_share <= 1):
+            raise InputError(
+                "old_share and broad_share: want shares of at least 0, together at most 1, "
+                f"got {self.old_share} and {self.broad_share}"
+            )
+        if not 0 < self.lr < math.inf:
+            raise InputError(f"lr: want a number above 0, got {self.lr}")
+        if self.backend not in BACKENDS:
+            raise InputError(f"backend: want {' or '.join(BACKENDS)}, got {self.backend}")
+
+    @property
+    def form(self) -> Form:
+        """What the objective is made of."""
+        standard = max(0.0, 1 - self.old_share - self.broad_share)
+        return Form(1 - self.dropout, self.gamma, (standard, self.old_share, self.broad_share))
+
+
+class EncoderAdam(Adam):
+    """Adam over the encoder, which also holds the encoder as it was when its turn began.
+
+    So the old posterior is in every checkpoint, and in no finished run: serving has no need of it.
+    """
+
+    old: Params
+
+    def remember(self, params: Params) -> None:
+        """Copy the encoder: from now on it is the old one."""
+        self.old = {name: array.copy() for name, array in params.items()}
+
+    def arrays(self) -> Params:
+        """What Adam remembers, and the old encoder."""
+        return super().arrays() | {f"old.{name}": array for name, array in self.old.items()}
+
+    def restore(self, arrays: Params) -> None:
+        """Go on from `arrays()` of an earlier run."""
+        super().restore(arrays)
+        self.old = {n.removeprefix("old."): array for n, array in arrays.items() if n.startswith("old.")}
+
+
+class RecVAE(AutoencoderRecommender):
+    """RecVAE (Shenbin et al. 2020): M-600x5-200-M, composite prior, KL weight by user, players in turn.
+
+    Takes the fields of `Settings` as keyword arguments.  An epoch of training is one player's pass over the
+    rows, so that validation sees each: `epochs` and `patience` count passes.
+    """
+
+    id: ClassVar[str] = "recvae"
+    defaults: ClassVar[Any] = Settings()
+    config: Any  # its own `Settings`
+
+    def start(self, rows: csr_matrix) -> None:
+        """Draw the weights that training on `rows` (U, M) begins with."""
+        config, n_items = self.config, rows.shape[1]
+        rng = np.random.default_rng([config.seed, 0])
+        self._steps_per_epoch = math.ceil(rows.shape[0] / config.batch)
+        self.params = recvae_model.init_params(n_items, config.hidden, config.latent, config.layers, rng)
+        self.optimizers = {
+            "encoder": EncoderAdam(config.lr, ops=self.ops),
+            "decoder": Adam(config.lr, ops=self.ops),
+        }
+
+    def train_step(self, rows: csr_matrix, rng: np.random.Generator, step: int) -> dict[str, float]:
+        """One step of the player whose turn it is.   [eq:recvae-turns]"""
+        config, form, ops = self.config, self.config.form, self.ops
+        turn = config.encoder_epochs * self._steps_per_epoch
+        place = step % (turn + config.decoder_epochs * self._steps_per_epoch)
+        adam: Any = self.optimizers["encoder"]
+        if place == 0:
+            adam.remember(self._encoder())
+        mask = old = None
+        if place < turn:
+            old = adam.old
+            mask = dropout_mask(rows.nnz, form.keep, rng) if form.keep < 1 else None
+        eps = rng.standard_normal((rows.shape[0], config.latent), dtype=np.float32)
+        terms, cache = recvae_model.forward(self.params, old, rows, form, mask, eps, self._buffers, ops)
+        if place < turn:
+            adam.step(self._encoder(), recvae_model.encoder_gradients(cache, self._buffers, ops))
+        else:
+            decoder = {name: self.params[name] for name in DECODER}
+            gradients = recvae_model.decoder_gradients(cache, self._buffers, ops)
+            self.optimizers["decoder"].step(decoder, gradients)
+        return {"loss": terms.loss, "nll": terms.nll, "kl": terms.kl}
+
+    def score(self, histories: csr_matrix) -> Array:
+        """Logits (B, M) of the decoder at the posterior mean of each history."""
+        scores: Array = self.ops.dense_forward(self.codes(histories), *(self.params[n] for n in DECODER))[0]
+        return scores
+
+    def codes(self, histories: csr_matrix) -> Array:
+        """Posterior means (B, Z) of the codes of histories."""
+        return recvae_model.encode(self.params, canonical(histories), ops=self.ops)[0]
+
+    def click_gradient(self, histories: csr_matrix, d_scores: Array) -> csr_matrix:
+        """d <scores, d_scores> / d x at the clicks, through decoder and encoder at the posterior mean."""
+        _, _, caches = recvae_model.encode(self.params, histories, ops=self.ops)
+        return recvae_model.clicks_backward(d_scores, self.params["w_out"], caches, self.ops)
+
+    def restore(self, arrays: Params) -> None:
+        """Take over learnt arrays; raises ValueError where names or shapes are not this model's."""
+        n_items, config = arrays["b_out"].shape[0], self.config
+        wanted = recvae_model.shapes(n_items, config.hidden, config.latent, config.layers)
+        if {name: array.shape for name, array in arrays.items()} != wanted:
+            raise ValueError("the arrays have other names or shapes than its settings ask for")
+        self.params = arrays
+
+    def _encoder(self) -> Params:
+        return {name: array for name, array in self.params.items() if name not in DECODER}

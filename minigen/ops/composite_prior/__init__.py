@@ -1,0 +1,1 @@
+"""The composite prior: where codes may lie, and where they lay before."""

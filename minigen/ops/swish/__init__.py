@@ -1,0 +1,1 @@
+"""Swish: a ReLU without a kink."""
