@@ -121,18 +121,19 @@ def test_a_run_cut_short_resumes_to_the_same_bytes_and_says_how_far_it_came(imag
     }
 
 
-def test_rows_of_other_k_stay_and_those_of_this_are_replaced(tmp_path):
+def test_a_row_is_replaced_and_other_k_seeds_and_epochs_stay(tmp_path):
     from minigen.cli.reproduce import _put
 
-    def row(k, nll, seed=0):
-        return {"model": f"k{k}", "settings": {"k": k}, "seeds": [seed], "metrics": {"nll_nats": nll}}
+    def row(k, nll, seed=0, epochs=4.0):
+        metrics = {"nll_nats": nll}
+        return {"model": f"k{k}", "settings": {"k": k}, "seeds": [seed], "epochs": epochs, "metrics": metrics}
 
     file = tmp_path / "rows.json"
-    for args in ((5, 87.0), (1, 88.0), (5, 86.0), (5, 85.5, 1)):
+    for args in ((5, 87.0), (1, 88.0), (5, 86.0), (5, 85.5, 1), (1, 89.0, 0, 1.5)):
         _put(file, row(*args), {"seed": 0})
     document = json.loads(file.read_text())
     assert [(r["model"], r["seeds"], r["metrics"]["nll_nats"]) for r in document["rows"]] == [
-        ("k1", [0], 88.0), ("k5", [0], 86.0), ("k5", [1], 85.5),
+        ("k1", [0], 89.0), ("k1", [0], 88.0), ("k5", [0], 86.0), ("k5", [1], 85.5),
     ]  # fmt: skip
     file.write_text('{"command": "train"}')
     with pytest.raises(InputError, match="holds something else"):

@@ -147,7 +147,7 @@ def _measure(run: Path, images: np.ndarray, samples: int) -> dict[str, Any]:
 
 
 def _put(file: Path, row: dict[str, Any], record: dict[str, Any]) -> None:
-    """Write the row beside those of other models and seeds in `file`, in place of an older one of its own."""
+    """Write the row into `file`, beside those of other models and seeds and of the same at other epochs."""
     from minigen.cli.output import write_json
     from minigen.errors import InputError
     from minigen.training.checkpoint import read_json
@@ -157,6 +157,11 @@ def _put(file: Path, row: dict[str, Any], record: dict[str, Any]) -> None:
         document = read_json(file)
         if not isinstance(document, dict) or document.get("command") != "reproduce":
             raise InputError(f"{file} holds something else: choose another --json")
-        rows = [r for r in document["rows"] if (r["model"], r["seeds"]) != (row["model"], row["seeds"])]
-    rows = sorted([*rows, row | {"provenance": record}], key=lambda r: (r["settings"]["k"], r["seeds"]))
+        rows = [r for r in document["rows"] if _which(r) != _which(row)]
+    rows = sorted([*rows, row | {"provenance": record}], key=_which)
     write_json(file, "reproduce", {"experiment": "iwae-mnist"}, rows, record)
+
+
+def _which(row: dict[str, Any]) -> tuple[int, list[int], float]:
+    """A run cut short may stand beside its end: other k compare with it at equal epochs."""
+    return row["settings"]["k"], row["seeds"], row["epochs"]
