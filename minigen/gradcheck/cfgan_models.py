@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from minigen.gradcheck.catalogue import Quantity, random_rows
-from minigen.gradcheck.meaning import _want
+from minigen.gradcheck.meaning import want
 from minigen.typing import CSR, Array, Params
 
 BATCH, PLACES, HIDDEN, HIDDEN_D, NOISE = 6, 11, 5, 4, 2
@@ -110,7 +110,7 @@ def discriminator_sees_pairs(forward: Any, backward: Any) -> None:
     d, held = _point("d"), _Held(np.dtype(float))
     x = held.x.toarray()
     wanted = -np.log(_p_real(d, x, x)).mean() - np.log(1 - _p_real(d, x, held.fake)).mean()
-    _want("loss of D", forward(*d.values())[0], wanted + L2_D / 2 * _squares(d))
+    want("loss of D", forward(*d.values())[0], wanted + L2_D / 2 * _squares(d))
 
 
 def generator_has_all_terms(forward: Any, backward: Any) -> None:
@@ -121,4 +121,4 @@ def generator_has_all_terms(forward: Any, backward: Any) -> None:
     y = h @ g["w_out"] + g["b_out"]
     wanted = -GAN * np.log(_p_real(held.d, x, y * held.mask)).mean()
     wanted += ZEROS * (held.zeros * y**2).sum(axis=1).mean() + CLICKS * (x * (y - 1) ** 2).sum(axis=1).mean()
-    _want("loss of G", forward(*g.values())[0], wanted + L2_G / 2 * _squares(g))
+    want("loss of G", forward(*g.values())[0], wanted + L2_G / 2 * _squares(g))

@@ -9,7 +9,8 @@ import numpy as np
 
 from minigen import gan, ops, wgan
 from minigen.gradcheck.catalogue import Quantity
-from minigen.gradcheck.differences import GradientError, five_point
+from minigen.gradcheck.differences import five_point
+from minigen.gradcheck.meaning import want
 from minigen.mlp import ACTIVATIONS, MLPCache, input_gradient_backward, input_gradient_forward, mlp_forward
 from minigen.typing import Array, Params
 
@@ -67,7 +68,7 @@ def _penalty(activation: str, phi: Callable[[Array], Array]) -> Quantity:
         x = held.t * held.real[:FAKE] + (1 - held.t) * held.fake
         slope = five_point(lambda v: _net(v, f, phi), x, np.ones((FAKE, 1)))
         wanted = ((np.sqrt((slope**2).sum(axis=1)) - 1) ** 2).mean()
-        _want("penalty", forward(*f.values())[0], wanted, 1e-7)
+        want("penalty", forward(*f.values())[0], wanted, 1e-7)
 
     return _player(
         f"gradient-penalty-{activation}", DISCRIMINATOR, wgan.penalty_backward, forward,
@@ -152,11 +153,6 @@ def _kinks(*caches: MLPCache) -> Array:
     return np.concatenate([h.ravel() for cache in caches for h in cache.activations])
 
 
-def _want(what: str, got: float, wanted: float, tolerance: float = 1e-12) -> None:
-    if not abs(got - wanted) <= tolerance:
-        raise GradientError(f"{what}: want {wanted:.6g}, got {got:.6g}")
-
-
 def _net(x: Array, params: Params, phi: Callable[[Array], Array]) -> Array:
     """A perceptron in the plainest words."""
     for n in range(len(params) // 2):
@@ -178,8 +174,8 @@ def discriminator_loss_is_the_papers(forward: Any, backward: Any) -> None:
     d, held = _point(DISCRIMINATOR), _Held(np.dtype(float))
     p_real, p_fake = (1 / (1 + np.exp(-_net(x, d, _leaky))) for x in (held.real, held.fake))
     wanted = -(0.9 * np.log(p_real) + 0.1 * np.log(1 - p_real)).mean() - np.log(1 - p_fake).mean()
-    _want("loss of D", forward(*d.values())[0], wanted)
-    _want("loss of D = 1/2", forward(*(0 * w for w in d.values()))[0], np.log(4))
+    want("loss of D", forward(*d.values())[0], wanted)
+    want("loss of D = 1/2", forward(*(0 * w for w in d.values()))[0], np.log(4))
 
 
 def _d_of_fakes(g: Params) -> Array:
@@ -190,27 +186,27 @@ def _d_of_fakes(g: Params) -> Array:
 def minimax_is_log_1_minus_d(forward: Any, backward: Any) -> None:
     """mean log(1 - D(G(z)))."""
     g = _point(GENERATOR)
-    _want("loss of G", forward(*g.values())[0], np.log(1 - _d_of_fakes(g)).mean())
+    want("loss of G", forward(*g.values())[0], np.log(1 - _d_of_fakes(g)).mean())
 
 
 def non_saturating_is_minus_log_d(forward: Any, backward: Any) -> None:
     """-mean log D(G(z))."""
     g = _point(GENERATOR)
-    _want("loss of G", forward(*g.values())[0], -np.log(_d_of_fakes(g)).mean())
+    want("loss of G", forward(*g.values())[0], -np.log(_d_of_fakes(g)).mean())
 
 
 def critic_loss_rises_with_f_of_fakes(forward: Any, backward: Any) -> None:
     """mean f(G(z)) - mean f(x)."""
     f, held = _point(DISCRIMINATOR), _Held(np.dtype(float))
     wanted = _net(held.fake, f, np.tanh).mean() - _net(held.real, f, np.tanh).mean()
-    _want("loss of the critic", forward(*f.values())[0], wanted)
+    want("loss of the critic", forward(*f.values())[0], wanted)
 
 
 def generator_loss_is_minus_f(forward: Any, backward: Any) -> None:
     """-mean f(G(z))."""
     g, held = _point(GENERATOR), _Held(np.dtype(float))
     wanted = -_net(_net(held.z, g, np.tanh), held.d, ops.softplus).mean()
-    _want("loss of G", forward(*g.values())[0], wanted)
+    want("loss of G", forward(*g.values())[0], wanted)
 
 
 def leaky_relu_leaks(forward: Any, backward: Any) -> None:
@@ -218,10 +214,10 @@ def leaky_relu_leaks(forward: Any, backward: Any) -> None:
     y, cache = forward(np.array([-3.0, 2.0]))
     d_x = backward(np.array([5.0, 7.0]), cache)
     for got, wanted in zip([*y, *d_x], [-0.6, 2, 1, 7]):
-        _want("leaky relu", got, wanted)
+        want("leaky relu", got, wanted)
 
 
 def softplus_survives_800(forward: Any, backward: Any) -> None:
     """log(1 + e^x), finite at +-800."""
     for got, wanted in zip(forward(np.array([-800.0, 0, np.log(3), 800]))[0], [0, np.log(2), np.log(4), 800]):
-        _want("softplus", got, wanted)
+        want("softplus", got, wanted)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from minigen.gradcheck.differences import GradientError
+from minigen.gradcheck.explain import explain
 from minigen.ops.adam.numpy_adam import AdamState
 from minigen.typing import Array
 
@@ -18,13 +19,22 @@ Check = Callable[[Any, Any], None]
 _SIGMAS = 5  # standard errors that a seeded estimate may be off
 
 
-def _want(what: str, got: Any, wanted: Any, tolerance: Any = 1e-12) -> None:
+def want(what: str, got: Any, wanted: Any, tolerance: Any = 1e-12, batch: int | None = None) -> None:
+    """Raise GradientError with the first entry that is off, both values, and what their ratio suggests.
+
+    `batch` is B, where a lost or doubled 1/B is to be recognised.
+    """
     got, wanted = np.asarray(got, dtype=float), np.asarray(wanted, dtype=float)
+    if got.shape != wanted.shape and got.ndim and wanted.ndim:
+        raise GradientError(f"{what}: want shape {wanted.shape}, got {got.shape}")
     off = np.abs(got - wanted)
-    bad = ~(off <= tolerance * np.ones_like(wanted))
-    if got.shape != wanted.shape or bad.any():
+    bad = ~(off <= tolerance * np.ones_like(off))
+    if bad.any():
         i = np.unravel_index(np.argmax(bad), bad.shape)
-        raise GradientError(f"{what}: want {np.broadcast_to(wanted, bad.shape)[i]:.6g}, got {got[i]:.6g}")
+        g, w = (float(np.broadcast_to(a, bad.shape)[i]) for a in (got, wanted))
+        at = f"[{', '.join(map(str, i))}]" if bad.size > 1 else ""
+        words = explain(g / w, batch) if w and np.isfinite(g) else ""
+        raise GradientError(f"{what}{at}: want {w:.6g}, got {g:.6g}" + (f": {words}" if words else ""))
 
 
 def _rows(x: Sequence[Sequence[float]]) -> Any:
@@ -40,33 +50,33 @@ def dense_is_the_sum(forward: Any, backward: Any) -> None:
         np.array([[3.0, 5.0, 7.0], [11.0, 13.0, 17.0]]),
         np.array([1.0, 2.0, 3.0]),
     )
-    _want("x w + b", forward(x, w, b)[0], [[26.0, 33.0, 44.0]])
+    want("x w + b", forward(x, w, b)[0], [[26.0, 33.0, 44.0]])
 
 
 def sparse_equals_dense(forward: Any, backward: Any) -> None:
     """Weights of the clicks count, an empty row gives b, and w of an item without clicks gets no gradient."""
     x, w, b = _rows([[0, 2, 0.5], [0, 0, 0]]), np.array([[1.0, 2], [3, 4], [5, 6]]), np.array([7.0, 8])
     y, cache = forward(x, w, b)
-    _want("x w + b", y, [[15.5, 19], [7, 8]])
-    _want("d_w", backward(np.array([[1.0, -1], [4, 4]]), cache)[1], [[0, 0], [2, -2], [0.5, -0.5]])
+    want("x w + b", y, [[15.5, 19], [7, 8]])
+    want("d_w", backward(np.array([[1.0, -1], [4, 4]]), cache)[1], [[0, 0], [2, -2], [0.5, -0.5]])
 
 
 def tanh_is_tanh(forward: Any, backward: Any) -> None:
     """tanh(x) = (e^x - e^-x) / (e^x + e^-x), and 1 at 800."""
-    _want("tanh(1)", forward(np.array([1.0]))[0], [(np.e - 1 / np.e) / (np.e + 1 / np.e)])
-    _want("tanh(800)", forward(np.array([800.0, -800.0]))[0], [1, -1])
+    want("tanh(1)", forward(np.array([1.0]))[0], [(np.e - 1 / np.e) / (np.e + 1 / np.e)])
+    want("tanh(800)", forward(np.array([800.0, -800.0]))[0], [1, -1])
 
 
 def relu_is_relu(forward: Any, backward: Any) -> None:
     """max(x, 0); a closed unit passes nothing back."""
     y, cache = forward(np.array([-3.0, 2.0]))
-    _want("relu", y, [0, 2])
-    _want("d_x", backward(np.array([5.0, 7.0]), cache), [0, 7])
+    want("relu", y, [0, 2])
+    want("d_x", backward(np.array([5.0, 7.0]), cache), [0, 7])
 
 
 def sigmoid_survives_800(forward: Any, backward: Any) -> None:
     """1 / (1 + e^-x), finite at +-800."""
-    _want("sigmoid", forward(np.array([-800.0, 0, np.log(3), 800]))[0], [0, 0.5, 0.75, 1])
+    want("sigmoid", forward(np.array([-800.0, 0, np.log(3), 800]))[0], [0, 0.5, 0.75, 1])
 
 
 def dropout_keeps_the_mean(forward: Any, backward: Any) -> None:
@@ -75,12 +85,12 @@ def dropout_keeps_the_mean(forward: Any, backward: Any) -> None:
     x = np.full(n, 2.0)
     mask = np.random.default_rng(0).random(n) < keep
     error = 2 * np.sqrt((1 - keep) / keep / n)
-    _want("mean of dropout(2)", forward(x, mask, keep)[0].mean(), 2, _SIGMAS * error)
+    want("mean of dropout(2)", forward(x, mask, keep)[0].mean(), 2, _SIGMAS * error)
 
 
 def rows_have_length_1(forward: Any, backward: Any) -> None:
     """Each row keeps its direction and gets length 1; an empty row stays empty."""
-    _want(
+    want(
         "rows",
         forward(_rows([[3, 0, 4], [0, 0, 0], [0, 2, 0]]))[0].toarray(),
         [[0.6, 0, 0.8], [0] * 3, [0, 1, 0]],
@@ -93,16 +103,16 @@ def sampler_has_the_variance(forward: Any, backward: Any) -> None:
     eps = np.random.default_rng(0).standard_normal((n, 3))
     z = forward(np.tile(mu, (n, 1)), np.tile(log_var, (n, 1)), eps)[0]
     variance = np.exp(log_var)
-    _want("variance of z", z.var(axis=0), variance, _SIGMAS * variance * np.sqrt(2 / n))
-    _want("mean of z", z.mean(axis=0), mu, _SIGMAS * np.sqrt(variance / n))
+    want("variance of z", z.var(axis=0), variance, _SIGMAS * variance * np.sqrt(2 / n))
+    want("mean of z", z.mean(axis=0), mu, _SIGMAS * np.sqrt(variance / n))
 
 
 def kl_is_0_at_the_prior(forward: Any, backward: Any) -> None:
     """KL(p || p) = 0, with gradient 0, and KL > 0 elsewhere."""
     zero = np.zeros((4, 3))
     kl, cache = forward(zero, zero)
-    _want("KL at the prior", kl, 0)
-    _want("its gradients", np.stack(backward(1.0, cache)), np.zeros((2, 4, 3)))
+    want("KL at the prior", kl, 0)
+    want("its gradients", np.stack(backward(1.0, cache)), np.zeros((2, 4, 3)))
     for mu, log_var in ((zero + 0.01, zero), (zero, zero + 0.01), (zero, zero - 0.01)):
         if not forward(mu, log_var)[0] > 0:
             raise GradientError(f"KL off the prior: want above 0, got {forward(mu, log_var)[0]:.6g}")
@@ -117,38 +127,38 @@ def kl_equals_monte_carlo(forward: Any, backward: Any) -> None:
     eps = np.random.default_rng(0).standard_normal((100_000, 2, 3))
     z = mu + np.exp(log_var / 2) * eps
     log_ratio = (z * z - eps * eps - log_var).sum(axis=2).mean(axis=1) / 2
-    _want("KL", forward(mu, log_var)[0], log_ratio.mean(), _SIGMAS * log_ratio.std() / np.sqrt(len(eps)))
+    want("KL", forward(mu, log_var)[0], log_ratio.mean(), _SIGMAS * log_ratio.std() / np.sqrt(len(eps)))
 
 
 def softmax_nll_survives_800(forward: Any, backward: Any) -> None:
     """Finite and right at logits of +-800: a click on the item at -800 costs 1600 nats."""
     logits = np.array([[800.0, -800.0, 0.0]])
     for x, nats in (([[0, 1, 0]], 1600), ([[1, 0, 0]], 0), ([[0, 0, 2]], 1600)):
-        _want("loss at +-800", forward(logits.copy(), _rows(x))[0], nats, 1e-9)
+        want("loss at +-800", forward(logits.copy(), _rows(x))[0], nats, 1e-9)
 
 
 def softmax_nll_of_equal_logits(forward: Any, backward: Any) -> None:
     """Equal logits over M items: log M a click, sum over items, mean over B."""
     logits, x = np.full((2, 5), 0.7), _rows([[1, 0, 0.5, 0, 0], [0, 0, 0, 0, 3]])
-    _want("loss", forward(logits, x)[0], 4.5 * np.log(5) / 2)
+    want("loss", forward(logits, x)[0], 4.5 * np.log(5) / 2)
 
 
 def softmax_gradient_sums_to_0(forward: Any, backward: Any) -> None:
     """Adding one number to all logits changes nothing, so each row of d_logits sums to 0."""
     logits, x = np.array([[1.0, -2, 0.5], [0.3, 0, 4]]), _rows([[1, 0, 2], [0, 1, 0]])
-    _want("row sums", backward(1.0, forward(logits, x)[1]).sum(axis=1), [0, 0])
+    want("row sums", backward(1.0, forward(logits, x)[1]).sum(axis=1), [0, 0])
 
 
 def bernoulli_nll_survives_800(forward: Any, backward: Any) -> None:
     """Finite and right at logits of +-800."""
-    _want("loss at +-800", forward(np.array([[800.0, -800, 800, -800]]), np.array([[1.0, 0, 0, 1]]))[0], 1600)
+    want("loss at +-800", forward(np.array([[800.0, -800, 800, -800]]), np.array([[1.0, 0, 0, 1]]))[0], 1600)
 
 
 def bernoulli_nll_is_the_log_probability(forward: Any, backward: Any) -> None:
     """-log p for a bit 1, -log(1 - p) for a bit 0: sum over D, mean over B."""
     p = np.array([[0.25, 0.5], [0.9, 0.2]])
     wanted = -(np.log(0.25) + np.log(0.5) + np.log(0.1) + np.log(0.2)) / 2
-    _want("loss", forward(np.log(p / (1 - p)), np.array([[1.0, 0], [0, 1]]))[0], wanted)
+    want("loss", forward(np.log(p / (1 - p)), np.array([[1.0, 0], [0, 1]]))[0], wanted)
 
 
 def adam_follows_the_paper(step: Any, backward: Any) -> None:
@@ -163,4 +173,4 @@ def adam_follows_the_paper(step: Any, backward: Any) -> None:
         m, v = 0.9 * m + 0.1 * d_w, 0.999 * v + 0.001 * d_w**2
         m_hat, v_hat = m / (1 - 0.9**t), v / (1 - 0.999**t)
         plain = plain - 0.01 * m_hat / (np.sqrt(v_hat) + 1e-8)
-        _want(f"w after step {t}", w, plain)
+        want(f"w after step {t}", w, plain)

@@ -8,7 +8,7 @@ import numpy as np
 
 from minigen import ops
 from minigen.gradcheck.catalogue import Quantity, random_rows
-from minigen.gradcheck.meaning import _want
+from minigen.gradcheck.meaning import want
 from minigen.typing import Array
 
 BATCH, ITEMS, HIDDEN, LATENT, LAYERS = 6, 9, 5, 4, 3
@@ -72,7 +72,7 @@ def _recvae() -> Quantity:
 
 def swish_is_x_sigmoid(forward: Any, backward: Any) -> None:
     """x / (1 + e^-x): x far to the right, 0 far to the left."""
-    _want("swish", forward(np.array([-800.0, 0, np.log(3), 800]))[0], [0, 0, 0.75 * np.log(3), 800])
+    want("swish", forward(np.array([-800.0, 0, np.log(3), 800]))[0], [0, 0, 0.75 * np.log(3), 800])
 
 
 def rows_have_one_scale(forward: Any, backward: Any) -> None:
@@ -80,8 +80,8 @@ def rows_have_one_scale(forward: Any, backward: Any) -> None:
     x = np.array([[1.0, 2, 6], [-3, 0, 3], [4, 4, 4]])
     y, _ = forward(x, np.ones(3), np.zeros(3))
     variance = x.var(axis=1)
-    _want("means", y.mean(axis=1), [0, 0, 0])
-    _want("variances", y.var(axis=1), variance / (variance + NORM_EPS))
+    want("means", y.mean(axis=1), [0, 0, 0])
+    want("variances", y.var(axis=1), variance / (variance + NORM_EPS))
 
 
 def composite_density_integrates_to_1(forward: Any, backward: Any) -> None:
@@ -89,7 +89,7 @@ def composite_density_integrates_to_1(forward: Any, backward: Any) -> None:
     z = np.linspace(-1500, 1500, 300_001)[:, None]  # ten standard deviations of the broad component
     for mu, log_var in ((0.0, 0.0), (3.0, -2.0), (-40.0, 1.5)):
         log_p, _ = forward(z, np.full_like(z, mu), np.full_like(z, log_var))
-        _want(f"integral, old posterior at {mu:g}", np.exp(log_p).sum() * 0.01, 1, 1e-9)
+        want(f"integral, old posterior at {mu:g}", np.exp(log_p).sum() * 0.01, 1, 1e-9)
 
 
 def composite_prior_survives_800(forward: Any, backward: Any) -> None:
@@ -97,5 +97,5 @@ def composite_prior_survives_800(forward: Any, backward: Any) -> None:
     z = np.array([[800.0, -800.0]])
     log_p, cache = forward(z, np.zeros((1, 2)), np.zeros((1, 2)))
     of_one = np.log(0.1) - (np.log(2 * np.pi) + 10 + 800**2 / np.exp(10)) / 2
-    _want("log p at +-800", log_p, [2 * of_one], 1e-9)
-    _want("d_z", backward(np.ones(1), cache), -z / np.exp(10), 1e-9)
+    want("log p at +-800", log_p, [2 * of_one], 1e-9)
+    want("d_z", backward(np.ones(1), cache), -z / np.exp(10), 1e-9)
