@@ -16,9 +16,13 @@ from minigen.recommender import serve
 from minigen.recommender.runs import read_split
 
 EVENTS = [(f"u{n}", f"i{(n * k + k * k) % 17}") for n in range(40) for k in range(1, 8)]
-SETTINGS = {
-    "mult-vae": ["hidden=12", "latent=4", "epochs=2", "batch=10"],
-    "seed-vae": ["hidden=12", "latent=4", "epochs=2", "batch=10"],
+AUTOENCODERS = "seed-vae", "ae", "dae", "mult-dae", "mult-vae", "beta-vae"
+SETTINGS = {name: ["hidden=12", "latent=4", "epochs=2", "batch=10"] for name in AUTOENCODERS} | {
+    "itemknn": ["neighbours=5"],
+    "ials": ["factors=6", "epochs=3"],
+    "spectral": ["factors=5"],
+    "recvae": ["hidden=12", "latent=4", "layers=3", "epochs=4", "batch=10"],
+    "cfgan": ["hidden=12", "hidden_d=6", "epochs=2", "batch_g=8", "batch_d=8"],
 }
 
 
@@ -52,6 +56,15 @@ def test_top_10_is_that_of_the_run(model, events, tmp_path):
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_every_activation_is_served(activation, events, tmp_path):
     run = _train(events, tmp_path, "mult-vae", *SETTINGS["mult-vae"], f"activation={activation}")
+    _check_same_answers(run, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("model", "setting"),
+    [("mult-vae", "hidden=0"), ("recvae", "layers=0"), ("spectral", "gram=0"), ("cfgan", "rows=users")],
+)
+def test_every_form_is_served(model, setting, events, tmp_path):
+    run = _train(events, tmp_path, model, *SETTINGS[model], setting)
     _check_same_answers(run, tmp_path)
 
 

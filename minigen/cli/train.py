@@ -19,7 +19,10 @@ def train(
     events: columns.EventsArgument,
     model: Annotated[
         str,
-        typer.Option(help="popularity, itemknn, ease, ials, spectral, seed-vae, mult-vae, recvae or cfgan."),
+        typer.Option(
+            help="popularity, itemknn, ease, ials, spectral, seed-vae, ae, dae, mult-dae, mult-vae, "
+            "beta-vae, recvae or cfgan."
+        ),
     ] = "mult-vae",
     out: Annotated[Path, typer.Option(help="Folder of the run.")] = Path("run"),
     settings: Annotated[

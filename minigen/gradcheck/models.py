@@ -12,6 +12,7 @@ from minigen.typing import Array
 
 BATCH, ITEMS, HIDDEN, LATENT = 6, 13, 5, 3
 BETA = 0.3  # neither 0 nor 1: a lost or doubled weight shows
+L2 = 0.02
 
 
 def models() -> list[Quantity]:
@@ -22,6 +23,8 @@ def models() -> list[Quantity]:
         autoencoder_quantity("mult-vae", Form()),
         autoencoder_quantity("mult-vae-linear", Form(), hidden=0),
         autoencoder_quantity("seed-vae", Form("relu", "bernoulli", normalise=False, keep=1.0)),
+        autoencoder_quantity("dae", Form(likelihood="bernoulli", stochastic=False)),
+        autoencoder_quantity("mult-dae", Form(stochastic=False, l2=L2)),
     ]
 
 

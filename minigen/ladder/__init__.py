@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from minigen.errors import InputError
+from minigen.ladder.autoencoders import AE, DAE, BetaVAE, MultDAE
 from minigen.ladder.cfgan import CFGAN
 from minigen.ladder.ials import IALS
 from minigen.ladder.itemknn import ItemKNN
@@ -17,10 +18,27 @@ from minigen.recommender.seed_vae import SeedVAE
 from minigen.training import checkpoint
 
 MODELS: dict[str, type[Recommender]] = {
-    m.id: m for m in (Popularity, ItemKNN, EASE, IALS, Spectral, SeedVAE, MultVAE, RecVAE, CFGAN)
+    m.id: m
+    for m in (
+        *(Popularity, ItemKNN, EASE, IALS, Spectral),
+        *(SeedVAE, AE, DAE, MultDAE, MultVAE, BetaVAE, RecVAE, CFGAN),
+    )
 }
 
-__all__ = ["CFGAN", "IALS", "MODELS", "ItemKNN", "RecVAE", "Spectral", "load_model", "model_class"]
+__all__ = [
+    "AE",
+    "CFGAN",
+    "DAE",
+    "IALS",
+    "MODELS",
+    "BetaVAE",
+    "ItemKNN",
+    "MultDAE",
+    "RecVAE",
+    "Spectral",
+    "load_model",
+    "model_class",
+]
 
 
 def model_class(name: str) -> type[Recommender]:

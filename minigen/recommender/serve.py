@@ -10,13 +10,13 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-_DTYPES = {"F32": np.float32, "F64": np.float64}
+_DTYPES = {"F32": np.float32, "F64": np.float64, "I32": np.int32, "I64": np.int64}
 _LONGEST = 2**28  # bytes of a header that is believed
 ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
     "tanh": np.tanh,
@@ -88,27 +88,98 @@ def _ease(arrays: Any, settings: Any, clicks: np.ndarray) -> np.ndarray:
     return arrays["weights"][clicks].sum(axis=0)
 
 
+def _itemknn(arrays: Any, settings: Any, clicks: np.ndarray) -> np.ndarray:
+    scores = np.zeros(len(arrays["indptr"]) - 1, np.float32)
+    for items, weights in _rows(arrays, clicks):
+        scores[items] += weights
+    return scores
+
+
+def _ials(arrays: Any, settings: Any, clicks: np.ndarray) -> np.ndarray:
+    items, factors = arrays["items"], arrays["items"][clicks]
+    mass = len(clicks) + settings["alpha0"] * len(items)
+    system = settings["alpha0"] * arrays["gram"] + factors.T @ factors
+    system[np.diag_indices(len(system))] += settings["l2"] * mass ** settings["nu"]
+    return items @ np.linalg.solve(system, factors.sum(axis=0))
+
+
+def _spectral(arrays: Any, settings: Any, clicks: np.ndarray) -> np.ndarray:
+    vectors, degree = arrays["vectors"], arrays["degree"]
+    own = vectors[clicks] / np.sqrt(np.maximum(degree[clicks], np.finfo(np.float32).tiny))[:, None]
+    scores = vectors @ (own * (degree[clicks] > 0)[:, None]).sum(axis=0) * np.sqrt(degree)
+    if settings["gram"]:
+        user = np.repeat(np.arange(len(arrays["indptr"]) - 1), np.diff(arrays["indptr"]))
+        edges, at = arrays["data"], arrays["indices"]
+        known = np.isin(at, clicks)
+        alike = np.bincount(user[known], edges[known], minlength=len(arrays["indptr"]) - 1)
+        scores += settings["gram"] * np.bincount(at, edges * alike[user], minlength=len(degree))
+    return scores
+
+
 def _autoencoder(arrays: Any, settings: Any, clicks: np.ndarray) -> np.ndarray:
     activate = ACTIVATIONS[settings["activation"]]
-    click = np.float32(1 / np.sqrt(len(clicks)) if settings["normalise"] else 1)
-
-    def first(layer: str) -> np.ndarray:  # of a history of ones: the sum of its items' rows
-        return click * arrays[f"w_{layer}"][clicks].sum(axis=0) + arrays[f"b_{layer}"]
-
-    def dense(h: np.ndarray, layer: str) -> np.ndarray:
-        return h @ arrays[f"w_{layer}"] + arrays[f"b_{layer}"]
-
+    scale = 1 / np.sqrt(len(clicks)) if settings["normalise"] else 1
     if not settings["hidden"]:
-        return dense(first("mu"), "out")
-    z = dense(activate(first("in")), "mu")
-    return dense(activate(dense(z, "dec")), "out")
+        return _dense(_first(arrays, "_mu", clicks, scale), arrays, "_out")
+    z = _dense(activate(_first(arrays, "_in", clicks, scale)), arrays, "_mu")
+    return _dense(activate(_dense(z, arrays, "_dec")), arrays, "_out")
+
+
+def _recvae(arrays: Any, settings: Any, clicks: np.ndarray) -> np.ndarray:
+    layers, scale = settings["layers"], 1 / np.sqrt(len(clicks))
+    a = _first(arrays, "1" if layers else "_mu", clicks, scale)
+    if not layers:
+        return _dense(a, arrays, "_out")
+    skip: Any = 0  # the sum of all h so far
+    for n in range(1, layers + 1):
+        s = a * ACTIVATIONS["sigmoid"](a)
+        h = arrays[f"gain{n}"] * (s - s.mean()) / np.sqrt(s.var() + 0.1) + arrays[f"shift{n}"]
+        skip = skip + h
+        a = _dense(h, arrays, "_mu" if n == layers else str(n + 1)) + (skip if n < layers else 0)
+    return _dense(a, arrays, "_out")
+
+
+def _cfgan(arrays: Any, settings: Any, clicks: np.ndarray) -> np.ndarray:
+    g = {name[2:]: array for name, array in arrays.items() if name.startswith("g.")}
+    sigmoid = ACTIVATIONS["sigmoid"]
+    if settings["rows"] == "users":
+        return _dense(sigmoid(_first(g, "_in", clicks, 1)), g, "_out")
+    known = {name[7:]: array for name, array in arrays.items() if name.startswith("clicks.")}
+    lengths = np.sqrt(np.bincount(known["indices"], known["data"] ** 2, minlength=len(g["b_out"])))
+    cosines = np.zeros(len(g["b_out"]), np.float32)  # of the history with each person of training
+    for people, weights in _rows(known, clicks):
+        cosines[people] += weights
+    person = np.argmax(cosines / np.maximum(lengths, np.finfo(np.float32).tiny))
+    of_items = _rows(known, range(len(known["indptr"]) - 1))
+    h = np.array([weights @ g["w_in"][people] for people, weights in of_items]) + g["b_in"]
+    return sigmoid(h) @ g["w_out"][:, person] + g["b_out"][person]
+
+
+def _rows(sparse: Any, rows: Any) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """The columns and the values of rows of a CSR matrix."""
+    for n in rows:
+        part = slice(*sparse["indptr"][n : n + 2])
+        yield sparse["indices"][part], sparse["data"][part]
+
+
+def _first(arrays: Any, layer: str, clicks: np.ndarray, click: float) -> np.ndarray:
+    """The layer that sees a history, each click as the number `click`: a sum of its items' rows."""
+    return np.float32(click) * arrays[f"w{layer}"][clicks].sum(axis=0) + arrays[f"b{layer}"]
+
+
+def _dense(h: np.ndarray, arrays: Any, layer: str) -> np.ndarray:
+    return h @ arrays[f"w{layer}"] + arrays[f"b{layer}"]
 
 
 SCORES: dict[str, Callable[[Any, Any, np.ndarray], np.ndarray]] = {
     "popularity": _popularity,
+    "itemknn": _itemknn,
     "ease": _ease,
-    "seed-vae": _autoencoder,
-    "mult-vae": _autoencoder,
+    "ials": _ials,
+    "spectral": _spectral,
+    **dict.fromkeys(("seed-vae", "ae", "dae", "mult-dae", "mult-vae", "beta-vae"), _autoencoder),
+    "recvae": _recvae,
+    "cfgan": _cfgan,
 }
 
 

@@ -47,3 +47,22 @@ def half_of_the_clicks_layer(cache: Any) -> Any:
 def mean_in_the_place_of_the_code(cache: Any) -> Any:
     """d_w_out from mu, where the logits were made from z."""
     return cache._replace(logits=cache.logits._replace(x=cache.kl.mu))
+
+
+@wrong_cache("dae")
+def mask_of_the_loss_for_that_of_the_input(cache: Any) -> Any:
+    """Dropped clicks vanish from the targets too: there is nothing left to find again."""
+    kept = cache.nll.x.multiply(cache.encoder.x != 0).tocsr()
+    return cache._replace(nll=cache.nll._replace(x=kept))
+
+
+@wrong_cache("mult-dae")
+def half_of_the_penalty(cache: Any) -> Any:
+    """l2 w for 2 l2 w: the square's 2 taken for the 1/2 that others put before the penalty."""
+    return cache._replace(weights={name: w / 2 for name, w in cache.weights.items()})
+
+
+@wrong_cache("mult-dae")
+def penalty_on_one_layer(cache: Any) -> Any:
+    """The penalty counts every weight, and its gradient reaches the output layer alone."""
+    return cache._replace(weights={"w_out": cache.weights["w_out"]})
