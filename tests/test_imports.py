@@ -25,8 +25,8 @@ RANKS = [
     "losses mlp optimizers schedules initializers backends",
     "gan wgan vae iwae linear_gaussian score_function collapse diagnose "
     "gan_training vae_training data evaluation training",
-    "recommender reproduce trace",
-    "ladder",
+    "recommender trace",
+    "ladder application reproduce",
     "gradcheck plots bench book exercises",
     "cli __main__",
 ]

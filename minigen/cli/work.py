@@ -15,13 +15,17 @@ if TYPE_CHECKING:
 METRICS = ("recall@20", "recall_min@20", "recall_min@50", "ndcg@20", "ndcg@100", "precision@5")
 VALIDATION_METRIC = "ndcg@100"
 VALIDATION_SHARE = 0.1  # of the training clicks of a published split
-SPLITS = ("strong", "weak", "time")
+SPLITS = ("strong", "weak", "time", "rebuy")
 
 TestOption = Annotated[
     Path | None, typer.Option(help="Held-out events of a published split; EVENTS is then its training part.")
 ]
 SplitOption = Annotated[
-    str, typer.Option(help="strong (held-out users), weak (held-out items of every user) or time.")
+    str,
+    typer.Option(
+        help="strong (held-out users), weak (held-out items of every user), time, or rebuy (time, with "
+        "what was bought before to be found as well)."
+    ),
 ]
 HeldOutOption = Annotated[
     int | None,
@@ -90,6 +94,8 @@ def make_split(
     table = columns.load(events)
     if split == "time":
         return data.time_split(table, k_core=k_core)
+    if split == "rebuy":
+        return data.rebuy_split(table, k_core=k_core)
     whole = data.to_interactions(table, duplicates=duplicates, k_core=k_core)
     if split == "weak":
         return data.weak_split(whole, seed=seed, binary=binary)

@@ -23,7 +23,14 @@ if TYPE_CHECKING:
     from minigen.data.matrix import to_interactions
     from minigen.data.protocols import PROTOCOLS, protocol_interactions, protocol_split
     from minigen.data.published import given_split, with_validation
-    from minigen.data.splits import fixed_split, strong_split, time_split, validation_cut, weak_split
+    from minigen.data.splits import (
+        fixed_split,
+        rebuy_split,
+        strong_split,
+        time_split,
+        validation_cut,
+        weak_split,
+    )
     from minigen.data.write import write_events
 
 _MODULES = {
@@ -34,7 +41,7 @@ _MODULES = {
     "matrix": ["to_interactions"],
     "protocols": ["PROTOCOLS", "protocol_interactions", "protocol_split"],
     "published": ["given_split", "with_validation"],
-    "splits": ["fixed_split", "strong_split", "time_split", "validation_cut", "weak_split"],
+    "splits": ["fixed_split", "rebuy_split", "strong_split", "time_split", "validation_cut", "weak_split"],
     "write": ["write_events"],
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}
@@ -59,6 +66,7 @@ __all__ = [
     "read_retailrocket",
     "read_taobao",
     "read_triples",
+    "rebuy_split",
     "strong_split",
     "time_split",
     "to_interactions",

@@ -61,6 +61,56 @@ def time_split(
     )
 
 
+def rebuy_split(
+    events: Events, *, share: float = 0.1, k_core: int | tuple[int, int] = 1, name: str = "rebuy"
+) -> Split:
+    """Split by time with repeats: whatever users do in a window is to be found, done before or not.
+
+    The last `share` of the events are the test, the `share` before it the validation. What is shown of a
+    measured user are counts: at how many times before the window each item was met. Training is binary.
+    k_core as in `time_split`; a measured user has a past, and items without a past are dropped.
+    Raises InputError where there are no times or a part is empty.
+    """
+    if not 0 < share < 0.5:
+        raise InputError(f"share: want a number between 0 and 0.5, got {share}")
+    core = _first_times(events, k_core).select("user", "item")
+    with reading(events.source):
+        met = collect(events.frame.select("user", "item", "time").unique())
+    met = met.join(core, on=["user", "item"], how="semi").sort("time", "user", "item")
+    first, second = (met["time"][int(met.height * (1 - n * share))] for n in (2, 1))
+    past = met.filter(pl.col("time") < first)
+    users, items = sorted_ids(past["user"]), sorted_ids(past["item"])
+    known = met.filter(pl.col("user").is_in(users.to_list()) & pl.col("item").is_in(items.to_list()))
+
+    def counts(part: pl.DataFrame) -> csr_matrix:
+        rows, columns = (
+            part[ids.name].replace_strict(ids, np.arange(len(ids)), return_dtype=pl.Int64).to_numpy()
+            for ids in (users.alias("user"), items.alias("item"))
+        )
+        shape = (len(users), len(items))
+        return csr_matrix((np.ones(part.height, np.float32), (rows, columns)), shape=shape)
+
+    before, window, after = (
+        counts(known.filter(span))
+        for span in (
+            pl.col("time") < first,
+            (pl.col("time") >= first) & (pl.col("time") < second),
+            pl.col("time") >= second,
+        )
+    )
+    ids, kept = users.to_list(), items.to_list()
+    names = {item: events.item_names[item] for item in kept if item in events.item_names}
+    return Split(
+        name,
+        before.sign(),
+        ids,
+        kept,
+        _held(before, window.sign(), ids, "validation"),
+        _held(before + window, after.sign(), ids, "test"),
+        names,
+    )
+
+
 def _first_times(events: Events, k_core: int | tuple[int, int]) -> pl.DataFrame:
     if "time" not in events.columns:
         raise InputError(f"{events.source}: a split by time needs a time column")

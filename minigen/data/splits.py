@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from minigen.data.by_time import time_split
+from minigen.data.by_time import rebuy_split, time_split
 from minigen.data.interactions import HeldOut, Interactions, Split
 from minigen.errors import InputError
 
-__all__ = ["fixed_split", "strong_split", "time_split", "validation_cut", "weak_split"]
+__all__ = ["fixed_split", "rebuy_split", "strong_split", "time_split", "validation_cut", "weak_split"]
 
 
 def strong_split(

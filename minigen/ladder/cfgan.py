@@ -184,6 +184,10 @@ class CFGAN(AutoencoderRecommender):
             return model.generate(self._g(), canonical(histories), ops=self.ops)[1].h
         return self._g()["w_out"].T[nearest(canonical(histories), self._clicks())]
 
+    def posterior(self, histories: csr_matrix) -> tuple[Array, None]:
+        """The codes (B, H) of histories; they have no variance."""
+        return self.codes(histories), None
+
     def click_gradient(self, histories: csr_matrix, d_scores: Array) -> csr_matrix:
         """d <scores, d_scores> / d x at the clicks, through G; 0 of items, whose people are fixed."""
         if self.config.rows == "items":

@@ -133,14 +133,15 @@ class RecVAE(AutoencoderRecommender):
             self.optimizers["decoder"].step(decoder, gradients)
         return {"loss": terms.loss, "nll": terms.nll, "kl": terms.kl}
 
-    def score(self, histories: csr_matrix) -> Array:
-        """Logits (B, M) of the decoder at the posterior mean of each history."""
-        scores: Array = self.ops.dense_forward(self.codes(histories), *(self.params[n] for n in DECODER))[0]
-        return scores
+    def posterior(self, histories: csr_matrix) -> tuple[Array, Array]:
+        """Mean and log-variance of the codes of histories, each (B, Z)."""
+        mu, log_var, _ = recvae_model.encode(self.params, canonical(histories), ops=self.ops)
+        return mu, log_var
 
-    def codes(self, histories: csr_matrix) -> Array:
-        """Posterior means (B, Z) of the codes of histories."""
-        return recvae_model.encode(self.params, canonical(histories), ops=self.ops)[0]
+    def decode(self, codes: Array) -> Array:
+        """Logits (B, M) of codes (B, Z)."""
+        logits: Array = self.ops.dense_forward(codes, *(self.params[n] for n in DECODER))[0]
+        return logits
 
     def click_gradient(self, histories: csr_matrix, d_scores: Array) -> csr_matrix:
         """d <scores, d_scores> / d x at the clicks, through decoder and encoder at the posterior mean."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.sparse import csr_matrix
 
+from minigen.errors import InputError
 from minigen.recommender.base import Recommender, canonical
 from minigen.typing import Array
 
@@ -28,7 +29,7 @@ def combine(behaviour: Array, histories: csr_matrix, repeat: float = 0.0) -> Arr
 
     p_new is the generated behaviour over the items that the history lacks; x / |x| the history as shares.
     repeat = r in [0, 1]: 0 recommends new items alone, 1 old ones alone.  Rows add up to 1.
-    Raises ValueError for r outside [0, 1], an empty history, or one that leaves nothing new.
+    Raises ValueError for r outside [0, 1], InputError for an empty history or one that leaves nothing new.
     """
     if not 0 <= repeat <= 1:
         raise ValueError(f"repeat: want a share between 0 and 1, got {repeat}")
@@ -36,9 +37,9 @@ def combine(behaviour: Array, histories: csr_matrix, repeat: float = 0.0) -> Arr
     shares = histories.toarray()
     total = shares.sum(axis=1, keepdims=True)
     if not (total > 0).all():
-        raise ValueError("histories: want at least one click in each row")
+        raise InputError("histories: want at least one click in each row")
     new = np.where(shares > 0, 0, behaviour)
     left = new.sum(axis=1, keepdims=True)
     if not (left > 0).all():
-        raise ValueError("histories: want at least one item that is new in each row")
+        raise InputError("histories: want at least one item that is new in each row")
     return (1 - repeat) * new / left + repeat * shares / total

@@ -30,11 +30,10 @@ def history_of_items(split: Split, items: Iterable[str]) -> csr_matrix:
 
     Raises InputError for an unknown item, with the nearest names, and for no items.
     """
-    index = {item: n for n, item in enumerate(split.items)}
-    by_name = {split.item_names[item].casefold(): n for item, n in index.items() if item in split.item_names}
+    places = item_columns(split)
     columns = set()
     for item in items:
-        found = index.get(item, by_name.get(item.casefold()))
+        found = places.get(item, places.get(item.casefold()))
         if found is None:
             names = [split.item_names.get(i, i) for i in split.items]
             raise InputError(f"the run does not know the item {item!r}{_nearest(item, names)}")
@@ -44,6 +43,12 @@ def history_of_items(split: Split, items: Iterable[str]) -> csr_matrix:
     indices = np.array(sorted(columns))
     ones = np.ones(len(indices), dtype=np.float32)
     return csr_matrix((ones, indices, [0, len(indices)]), shape=(1, len(split.items)))
+
+
+def item_columns(split: Split) -> dict[str, int]:
+    """The column of each item by its id, and by its case-folded name where no id is that."""
+    ids = {item: n for n, item in enumerate(split.items)}
+    return {split.item_names[item].casefold(): n for item, n in ids.items() if item in split.item_names} | ids
 
 
 def _nearest(word: str, names: Iterable[str]) -> str:

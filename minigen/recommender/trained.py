@@ -191,15 +191,23 @@ class AutoencoderRecommender(Recommender):
 
     def score(self, histories: csr_matrix) -> Array:
         """Logits (B, M) of the decoder at the posterior mean of each history."""
-        form, ops = self.config.form, self.ops
-        mu, _, _ = autoencoder.encode(self.params, ops.put(canonical(histories)), form, ops=ops)
-        return ops.get(autoencoder.decode(self.params, mu, form, ops=ops)[0])
+        return self.decode(self.codes(histories))
 
     def codes(self, histories: csr_matrix) -> Array:
         """Posterior means (B, Z) of the codes of histories."""
+        return self.posterior(histories)[0]
+
+    def posterior(self, histories: csr_matrix) -> tuple[Array, Array | None]:
+        """Mean and log-variance of the codes of histories, each (B, Z); None where codes have no variance."""
         ops = self.ops
         x = ops.put(canonical(histories))
-        return ops.get(autoencoder.encode(self.params, x, self.config.form, ops=ops)[0])
+        mu, log_var, _ = autoencoder.encode(self.params, x, self.config.form, ops=ops)
+        return ops.get(mu), None if log_var is None else ops.get(log_var)
+
+    def decode(self, codes: Array) -> Array:
+        """Logits (B, M) of codes (B, Z)."""
+        ops = self.ops
+        return ops.get(autoencoder.decode(self.params, ops.put(codes), self.config.form, ops=ops)[0])
 
     def click_gradient(self, histories: csr_matrix, d_scores: Array) -> csr_matrix:
         """d <scores, d_scores> / d x at the clicks, through decoder and encoder at the posterior mean."""

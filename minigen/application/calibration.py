@@ -1,0 +1,97 @@
+"""Is a probability a frequency?  Reliability of what a model says about the next item."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+
+from minigen.ops.sparse import row_of_each
+from minigen.recommender.combine import combine, softmax
+from minigen.typing import Array
+
+DEPTHS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
+TEMPERATURES = tuple(np.geomspace(0.25, 4, 33).tolist())
+BINS = 10
+
+Floats = NDArray[np.float64]
+
+
+class Reliability(NamedTuple):
+    """Of each bin: the mean probability predicted, the frequency observed, and the number of predictions."""
+
+    predicted: Floats
+    observed: Floats
+    size: NDArray[np.int64]
+
+    @property
+    def error(self) -> float:
+        """Expected calibration error: sum_b n_b / N |observed_b - predicted_b|.   [eq:calibration-error]
+
+        Naeini et al. 2015.
+        """
+        gap = np.abs(self.observed - self.predicted)
+        return float(gap @ self.size / self.size.sum())
+
+
+def reliability(predicted: Floats, observed: Floats, bins: int = BINS) -> Reliability:
+    """Probabilities predicted and frequencies observed (N,), in `bins` of equal count by what was predicted.
+
+    Raises ValueError where shapes differ, there are fewer predictions than bins, or one is no probability.
+    """
+    if predicted.shape != observed.shape or predicted.ndim != 1 or predicted.size < bins:
+        raise ValueError(
+            f"want two arrays (N,) with N of at least {bins}, got {predicted.shape}, {observed.shape}"
+        )
+    if not (predicted.min() >= 0 and predicted.max() <= 1 + 1e-6):
+        raise ValueError(f"predicted: want 0 to 1, got {predicted.min():g} to {predicted.max():g}")
+    order = np.argsort(predicted, kind="stable")
+    parts = np.array_split(order, bins)
+    means = [[values[part].mean() for part in parts] for values in (predicted, observed)]
+    return Reliability(np.array(means[0]), np.array(means[1]), np.array([part.size for part in parts]))
+
+
+def top_probabilities(p: Array, target: csr_matrix, depths: Sequence[int] = DEPTHS) -> tuple[Floats, Floats]:
+    """That the next item is among the k most probable: as predicted, and as it was, each (N, K).
+
+    p (N, M) probabilities of the next item.  Observed: the share of a row's targets (N, M) that are there.
+    A depth above M counts as M.  Raises ValueError where a row has no target.
+    """
+    n_target = np.diff(target.indptr)
+    if not n_target.all():
+        raise ValueError("target: want at least one item in each row")
+    order = np.argsort(-p, axis=1, kind="stable")
+    mass = np.cumsum(np.take_along_axis(p, order, axis=1), axis=1, dtype=np.float64)
+    place = np.empty_like(order)
+    np.put_along_axis(place, order, np.arange(p.shape[1])[None], axis=1)
+    rows = row_of_each(target)
+    last = [min(k, p.shape[1]) for k in depths]
+    hits = place[rows, target.indices][:, None] < np.array(last)
+    observed = np.stack([np.bincount(rows, weights=hit, minlength=len(p)) for hit in hits.T], axis=1)
+    return np.minimum(mass[:, np.array(last) - 1], 1.0), observed / n_target[:, None]
+
+
+def nll_nats(p: Array, target: csr_matrix) -> Floats:
+    """-log p of a row's targets, in nats, mean over them: (N,).  p (N, M), above 0 at the targets."""
+    rows = row_of_each(target)
+    logs = -np.log(p[rows, target.indices].astype(np.float64))
+    return np.bincount(rows, weights=logs, minlength=len(p)) / np.diff(target.indptr)
+
+
+def choose_temperature(
+    scores: Array, histories: csr_matrix, target: csr_matrix, tried: Sequence[float] = TEMPERATURES
+) -> float:
+    """The T whose softmax(scores / T) over new items has the least NLL of targets.   [eq:temperature]
+
+    Guo et al. 2017, section 4.2.  For validation rows, as every choice.
+    """
+    found = [nll_nats(new_items(scores / t, histories), target).mean() for t in tried]
+    return float(tried[int(np.argmin(found))])
+
+
+def new_items(scores: Array, histories: csr_matrix) -> Array:
+    """Probabilities (N, M) of the next new item: softmax over the items that the history lacks."""
+    return combine(softmax(scores), histories)

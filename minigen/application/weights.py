@@ -1,0 +1,127 @@
+"""How much of everything: each weight of the application, chosen by validation users."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy.sparse import csr_matrix
+
+from minigen.application.diversity import Vectors, intra_list_distance, rerank
+from minigen.application.ranking import POOL
+from minigen.application.uncertainty import prior_behaviour
+from minigen.data.interactions import HeldOut
+from minigen.errors import InputError
+from minigen.evaluation.evaluate import Evaluation, evaluate
+from minigen.evaluation.metrics import PerUser, find_hits, ndcg
+from minigen.ops.topk.numpy_topk import top_k
+from minigen.recommender.base import Recommender
+from minigen.recommender.combine import combine, softmax
+from minigen.typing import Array
+
+SHARES = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9, 1.0)
+VARIETIES = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
+MOST_LOST = 0.02  # of the NDCG, for variety
+USERS = 1000  # enough to choose by
+
+
+class Trial(NamedTuple):
+    """A value that was tried, and what validation users got: NDCG, and the distance within their lists."""
+
+    value: float
+    ndcg: PerUser
+    distance: PerUser | None = None
+
+
+def few(held: HeldOut, n: int = USERS) -> HeldOut:
+    """At most n of the users, evenly taken."""
+    rows = np.unique(np.linspace(0, len(held.users) - 1, min(n, len(held.users))).astype(int))
+    return replace(
+        held, fold_in=held.fold_in[rows], target=held.target[rows], users=[held.users[r] for r in rows]
+    )
+
+
+def repeat_trials(
+    model: Recommender, held: HeldOut, k: int = 10, shares: Sequence[float] = SHARES
+) -> list[Trial]:
+    """NDCG@k of the combined ranking for each share r of the history, where old items may be targets, too."""
+    scores = model.score(held.fold_in)
+    p = softmax(scores)
+
+    def ranked(share: float) -> Any:
+        if share == 0:
+            return top_k(scores, k, held.fold_in)[0]
+        return top_k(combine(p, held.fold_in, share), k)[0]
+
+    return [Trial(r, _ndcg(ranked(r), held.target)) for r in shares]
+
+
+def diversity_trials(
+    model: Recommender,
+    vectors: Vectors,
+    held: HeldOut,
+    k: int = 10,
+    weights: Sequence[float] = VARIETIES,
+    judge: Vectors | None = None,
+) -> list[Trial]:
+    """NDCG@k and intra-list distance, over `judge` or else `vectors`, for each weight of variety."""
+    scores = model.score(held.fold_in)
+    pool = top_k(scores, min(max(k, POOL), scores.shape[1]), held.fold_in)
+    trials = []
+    for weight in weights:
+        items, _ = rerank(*pool, vectors, weight, k)
+        distance = intra_list_distance(items, vectors if judge is None else judge)
+        trials.append(Trial(weight, _ndcg(items, held.target), distance))
+    return trials
+
+
+def best(trials: Sequence[Trial]) -> Trial:
+    """The trial of the highest mean NDCG; the first of equals."""
+    return max(trials, key=lambda trial: trial.ndcg.mean())
+
+
+def most_varied(trials: Sequence[Trial], most_lost: float = MOST_LOST) -> Trial:
+    """The largest weight whose mean NDCG is within a share `most_lost` of the best."""
+    least = (1 - most_lost) * best(trials).ndcg.mean()
+    return max((trial for trial in trials if trial.ndcg.mean() >= least), key=lambda trial: trial.value)
+
+
+class Cold(NamedTuple):
+    """A ranking (M,) for people of whom nothing is known, where it comes from, and what it got."""
+
+    source: str
+    behaviour: Array
+    evaluation: Evaluation
+
+
+def cold_answers(model: Any, train: csr_matrix, held: HeldOut, metric: str) -> list[Cold]:
+    """What to show to strangers, best first: training users' popularity, and what the model's prior does.
+
+    Measured on people of whom nothing is shown and everything, shown items too, is to be found.
+    """
+    count = np.bincount(train.indices, minlength=train.shape[1]).astype(np.float32)
+    answers = {"popularity": count / count.sum()}
+    with suppress(InputError):  # a model without a prior
+        answers["prior"] = prior_behaviour(model)
+    whole = csr_matrix(held.fold_in + held.target)
+    strangers = HeldOut(csr_matrix((len(held.users), train.shape[1])), whole, held.users)
+    found = [Cold(name, p, evaluate(_Same(p), strangers, (metric,))) for name, p in answers.items()]
+    return sorted(found, key=lambda cold: -cold.evaluation.mean(metric))
+
+
+class _Same:
+    """Everybody gets the same."""
+
+    def __init__(self, scores: Array) -> None:
+        self._scores = scores
+
+    def score(self, histories: csr_matrix, /) -> Array:
+        return np.tile(self._scores, (histories.shape[0], 1))
+
+
+def _ndcg(items: Any, target: csr_matrix) -> PerUser:
+    hits, n_target = find_hits(items, target)
+    return ndcg(hits, n_target)

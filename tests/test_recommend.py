@@ -1,0 +1,140 @@
+"""`minigen recommend`: every flag of the application, on a run of a small shop."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+from minigen.cli import main
+from minigen.data import HeldOut, Split
+from minigen.recommender import MultVAE
+from minigen.recommender.runs import write_split
+
+N_ITEMS = 14
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A run of two tastes; the test user u0 has items 000 to 002; even items are bags."""
+    rng = np.random.default_rng(1)
+    dense = np.zeros((160, N_ITEMS), dtype=np.float32)
+    for row in dense:
+        row[7 * rng.integers(2) + rng.choice(7, 4, replace=False)] = 1
+    rest = dense.copy()
+    for row in rest:
+        row[np.flatnonzero(row)[1:]] = 0
+    fold_in, target = sparse.csr_matrix(dense - rest), sparse.csr_matrix(rest)
+    first = sparse.csr_matrix(np.repeat([[1.0, 0]], [3, 11], axis=1).astype(np.float32))
+    items = [f"{n:03d}" for n in range(N_ITEMS)]
+    names = {item: f"{'Bag' if n % 2 == 0 else 'Cup'} {n}" for n, item in enumerate(items)}
+    held = HeldOut(fold_in[:60], target[:60], [f"v{n}" for n in range(60)])
+    test = HeldOut(first, sparse.csr_matrix(np.eye(1, N_ITEMS, 5, dtype=np.float32)), ["u0"])
+    split = Split("shop", sparse.csr_matrix(dense), [f"t{n}" for n in range(160)], items, held, test, names)
+    folder = tmp_path_factory.mktemp("shop") / "run"
+    write_split(folder, split)
+    MultVAE(hidden=12, latent=4, epochs=15, batch=40, lr=5e-3, dropout=0.3).fit(split.train).save(folder)
+    return folder
+
+
+@pytest.fixture
+def recommend(run, tmp_path, capsys):
+    """Run the command; returns its rows, settings and what it printed."""
+
+    def call(*args):
+        file = tmp_path / "r.json"
+        with pytest.raises(SystemExit) as end:
+            main(["recommend", str(run), *map(str, args), "--json", str(file)])
+        said = capsys.readouterr()
+        assert end.value.code == 0, said.err
+        document = json.loads(file.read_text())
+        return [row["item"] for row in document["rows"]], document, " ".join(said.out.split())
+
+    return call
+
+
+@pytest.fixture
+def refused(run, capsys):
+    def call(*args):
+        with pytest.raises(SystemExit) as end:
+            main(["recommend", str(run), *map(str, args)])
+        assert end.value.code == 2
+        (line,) = capsys.readouterr().err.strip().splitlines()
+        return line
+
+    return call
+
+
+def test_filters_leave_out_what_may_not_be_shown(recommend, tmp_path):
+    plain, _, _ = recommend("--user", "u0", "-k", 5)
+    sold_out = tmp_path / "sold-out.txt"
+    sold_out.write_text(f"{plain[0]}\ncup 9\nHat\n")
+    listed, _, said = recommend("--user", "u0", "-k", 14, "--unavailable", sold_out)
+    assert set(listed) == {f"{n:03d}" for n in range(3, 14)} - {plain[0], "009"}
+    assert "1 of 3 lines" in said
+    assert "Only 9 items are left to be shown" in said
+    bags, _, _ = recommend("--user", "u0", "-k", 3, "--name", "^bag")
+    assert all(int(item) % 2 == 0 for item in bags)
+    table = tmp_path / "items.csv"
+    table.write_text("id,colour\n003,red\n004,blue\n006,red\n")
+    red, _, _ = recommend("--user", "u0", "-k", 3, "--table", table, "--where", "colour=red")
+    assert set(red) == {"003", "006"}
+    both, _, _ = recommend(
+        "--user", "u0", "-k", 3, "--table", table, "--where", "colour=red", "--name", "bag"
+    )
+    assert both == ["006"]
+
+
+def test_old_and_new(recommend):
+    listed, document, _ = recommend("--user", "u0", "-k", 4, "--repeat", "1")
+    assert set(listed) == {"000", "001", "002"}
+    assert document["settings"]["repeat"] == 1
+    mixed, _, _ = recommend("--user", "u0", "-k", 6, "--repeat", "0.9")
+    assert set(mixed[:3]) == {"000", "001", "002"}
+    _, document, said = recommend("--user", "u0", "--repeat", "auto")
+    assert document["settings"]["repeat"] == 0  # what validation users of this run want is new
+    assert "by 60 validation users: 0." in said
+
+
+def test_variety(recommend):
+    plain, _, _ = recommend("--user", "u0", "-k", 4)
+    varied, document, _ = recommend("--user", "u0", "-k", 4, "--diversity", "0.9")
+    assert plain[0] == varied[0]
+    assert plain != varied
+    assert document["settings"]["diversity"] == 0.9
+    _, document, said = recommend("--user", "u0", "-k", 4, "--diversity", "auto")
+    chosen = document["settings"]["diversity"]
+    assert f"at most 2%: {chosen:g}." in said
+
+
+def test_exploration_is_seeded(recommend):
+    lists = [recommend("--user", "u0", "-k", 8, "--explore", "--seed", seed)[0] for seed in (0, 0, 1, 2, 3)]
+    assert lists[0] == lists[1]
+    assert any(other != lists[0] for other in lists[2:])
+
+
+def test_somebody_unknown_gets_an_answer_that_says_what_it_is(recommend):
+    listed, document, said = recommend("--unknown", "-k", 3, "--why")
+    assert len(listed) == 3
+    assert "Nothing is known of this person: this is what" in said
+    assert all(row["because of"] == "" for row in document["rows"])
+
+
+def test_reasons_are_items_of_the_history(recommend):
+    _, document, _ = recommend("--user", "u0", "-k", 2, "--why")
+    for row in document["rows"]:
+        assert re.fullmatch(r"((Bag 0|Cup 1|Bag 2)(; )?)+", row["because of"])
+
+
+def test_bad_questions(refused, tmp_path):
+    assert "or --unknown" in refused("--unknown", "--user", "u0")
+    assert "want a number from 0 to 1, or auto, got '1.5'" in refused("--user", "u0", "--repeat", "1.5")
+    assert "got 'much'" in refused("--user", "u0", "--diversity", "much")
+    assert "--again or --repeat" in refused("--user", "u0", "--again", "--repeat", "0.1")
+    assert "the filters leave no item" in refused("--user", "u0", "--name", "hat")
+    assert "go together" in refused("--user", "u0", "--where", "a=b")
+    assert "no such file" in refused("--user", "u0", "--where", "a=b", "--table", tmp_path / "absent.csv")
+    assert "No such file" in refused("--user", "u0", "--unavailable", tmp_path / "absent.txt")
