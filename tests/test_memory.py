@@ -12,7 +12,7 @@ from scipy import sparse
 from minigen.data.interactions import HeldOut, Interactions
 from minigen.data.splits import strong_split, weak_split
 from minigen.evaluation.evaluate import evaluate
-from minigen.recommender import MultVAE, Popularity, SeedVAE
+from minigen.recommender import MultVAE, Popularity, SeedVAE, base
 
 USERS, ITEMS, CLICKS = 6000, 2000, 8
 DENSE = USERS * ITEMS * 4  # bytes of the float32 array that must not exist
@@ -54,6 +54,35 @@ def test_evaluation_and_splits_never_hold_users_times_items():
     whole = Interactions(rows, [f"u{n}" for n in range(USERS)], [f"i{n}" for n in range(ITEMS)])
     assert peak(lambda: strong_split(whole, 500, 500, seed=0).hash) < DENSE / 4
     assert peak(lambda: weak_split(whole, seed=0).hash) < DENSE / 4
+
+
+def test_recommending_to_everybody_never_holds_users_times_items(monkeypatch):
+    rows = clicks()
+    model = Popularity().fit(rows)
+    whole = model.recommend(rows, k=3)
+    monkeypatch.setattr(base, "users_at_a_time", lambda n_items: 100)
+    found = []
+    assert peak(lambda: found.extend(model.recommend(rows, k=3))) < DENSE / 4
+    for got, wanted in zip(found, whole):
+        np.testing.assert_array_equal(got, wanted)
+
+
+def test_a_sampled_step_never_holds_batch_times_items():
+    items, batch, latent = 400_000, 100, 2
+    rng = np.random.default_rng(0)
+    columns = np.sort(rng.integers(0, items, (batch, CLICKS)), axis=1).ravel()
+    rows = sparse.csr_matrix((np.ones(columns.size, np.float32), columns, CLICKS * np.arange(batch + 1)))
+    rows.resize(batch, items)
+    rows.sum_duplicates()
+    model = MultVAE(hidden=0, latent=latent, batch=batch, negatives=500)
+    model.start(rows)
+    weights = sum(w.nbytes for w in model.params.values())
+
+    def steps():
+        for step in range(3):
+            model.train_step(rows, rng, step)
+
+    assert peak(steps) < 3 * weights < batch * items * 4 / 4  # both moments, and one layer's other order
 
 
 def test_memory_is_flat_from_step_to_step():

@@ -6,10 +6,11 @@ from scipy.sparse import csr_matrix, random_array
 
 from minigen import ops
 from minigen.backends import load
+from minigen.errors import InputError
 from minigen.gradcheck.differences import five_point
 from minigen.ops.sparse import Lines
 from minigen.optimizers import Adam
-from minigen.recommender import autoencoder
+from minigen.recommender import MultVAE, autoencoder, sampled
 from minigen.recommender.autoencoder import Form
 from minigen.recommender.sampled import Proposal, give, take
 
@@ -28,14 +29,7 @@ def _loss(params, catalogue, form, eps, mask):
 
 def _whole(grads, params):
     """Dense gradients of the whole catalogue."""
-    dense = {}
-    for name, grad in grads.items():
-        if isinstance(grad, Lines):
-            dense[name] = np.zeros_like(params[name])
-            dense[name][(slice(None), grad.where) if grad.axis else grad.where] = grad.values
-        else:
-            dense[name] = grad
-    return dense
+    return {n: g.whole(params[n].shape) if isinstance(g, Lines) else g for n, g in grads.items()}
 
 
 def _problem(rng, hidden, n_items=M):
@@ -166,3 +160,67 @@ def test_optimizer_moves_lines_of_either_axis():
     again.step({"w": by_column}, {"w": Lines(where, values, axis=1)})
     other.step({"w": by_row}, {"w": Lines(where, values.T)})
     np.testing.assert_array_equal(by_column.T, by_row)
+
+
+NEGATIVES = {"hidden": 6, "latent": 3, "batch": 16, "epochs": 3, "patience": 0, "negatives": 9}
+
+
+@pytest.mark.parametrize("backend", ["numpy", "numba"])
+@pytest.mark.parametrize("hidden", [0, 6])
+def test_a_sampled_run_goes_on_to_the_same_bytes(backend, hidden, tmp_path):
+    rows, settings = _rows(np.random.default_rng(8), 50), NEGATIVES | {"backend": backend, "hidden": hidden}
+    whole = MultVAE(**settings).fit(rows)
+
+    def stop(state, logged):
+        if state.step == 5:
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        MultVAE(**settings).fit(rows, run=tmp_path, checkpoint_seconds=0, report=stop)
+    resumed = MultVAE(**settings).fit(rows, run=tmp_path, resume=True)
+    for name, array in whole.params.items():
+        np.testing.assert_array_equal(array, resumed.params[name], err_msg=name)
+
+
+def test_backends_sample_the_same():
+    rows = _rows(np.random.default_rng(9), 80)
+    one, other = (MultVAE(**NEGATIVES, backend=backend).fit(rows) for backend in ("numpy", "numba"))
+    assert one.state.history[-1]["loss"] < one.state.history[0]["loss"]
+    for name, array in one.params.items():
+        np.testing.assert_allclose(array, other.params[name], rtol=0, atol=1e-4)
+
+
+def test_so_many_negatives_that_nothing_is_left_to_chance():
+    rows = _rows(np.random.default_rng(10), 80, density=0.3)
+    losses = []
+    for negatives in (0, 10**6):
+        model = MultVAE(**NEGATIVES | {"negatives": negatives, "epochs": 1, "dropout": 0.0}).fit(rows)
+        losses.append(model.state.history[0]["nll"])
+    assert losses[1] == pytest.approx(losses[0], rel=1e-3)
+
+
+def test_items_that_nobody_saw_stay_where_they_were():
+    rows = _rows(np.random.default_rng(11), 16)
+    model = MultVAE(**NEGATIVES | {"negatives": 1, "dropout": 0.0})
+    model.start(rows)
+    before = {name: array.copy() for name, array in model.params.items()}
+    model.train_step(rows[:3], np.random.default_rng(0), 0)
+    still = np.setdiff1d(np.arange(M), rows[:3].indices)
+    assert np.array_equal(model.params["w_in"][still], before["w_in"][still])
+    assert (model.params["w_out"][:, still] == before["w_out"][:, still]).all(axis=0).sum() >= still.size - 1
+    seen = np.unique(rows[:3].indices)
+    assert not (model.params["w_in"][seen] == before["w_in"][seen]).all(axis=1).any()
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"likelihood": "bernoulli"}, {"optimizer": "sgd"}, {"l2": 0.1}, {"negatives": -1}]
+)
+def test_negatives_want_a_softmax_and_adam(wrong):
+    with pytest.raises(InputError, match="negatives"):
+        MultVAE(**{"negatives": 5} | wrong)
+
+
+def test_clicks_are_counted_in_parts(monkeypatch):
+    rows = _rows(np.random.default_rng(12), 50)
+    monkeypatch.setattr(sampled, "_PART", 7)
+    np.testing.assert_array_equal(sampled.popularity(rows), np.bincount(rows.indices, minlength=M))

@@ -34,6 +34,13 @@ def _mult_vae(items: int, clicks: int) -> Callable[[str], dict[str, Case]]:
     return cases
 
 
+def _large(backend: str) -> dict[str, Case]:
+    from minigen.bench import mult_vae
+
+    sizes = mult_vae.Sizes(1_000_000, hidden=0, latent=64, negatives=8192)
+    return mult_vae.step_cases(sizes, backend)
+
+
 def _serve(backend: str) -> dict[str, Case]:
     from minigen.bench import mult_vae, serve
 
@@ -69,6 +76,9 @@ def cases_of(name: str, backend: str) -> dict[str, Case]:
 PRESETS = {
     "mult-vae-ml20m": Preset(
         "Mult-VAE, 20,108 items, 600-200-600, batch 500, 70 clicks", _mult_vae(20_108, 70)
+    ),
+    "large-catalogue": Preset(
+        "Mult-VAE, 1,000,000 items, 64, batch 500, 70 clicks, 8,192 negatives: rows of Adam", _large
     ),
     "gowalla": Preset("Mult-VAE, 40,981 items, 600-200-600, batch 500, 27 clicks", _mult_vae(40_981, 27)),
     "vae-mnist": Preset("a VAE on bits, 784-200-200-50, batch 20", _vae),

@@ -83,6 +83,7 @@ def race(
     and the 99th percentile over all runs, quartiles over rounds, the first call (with compilation), and,
     each round by round with its 95% interval, `ratio` = NumPy's time over this one's and `times_floor` =
     this time over the least that the machine's probes of the round allow.
+    `peak_memory_mb` is that of the process, whatever it has done.
     Raises InputError where a process fails.
     """
     racers: list[Racer] = []
@@ -91,6 +92,7 @@ def race(
             racers.append(Racer(who, backend, threads))
         apart = _losses_apart(racers)
         times = _rounds(racers, rounds, report)
+        memory = {racer.name: racer.peak_memory_mb() for racer in racers}
     finally:
         for racer in racers:
             racer.close()
@@ -103,7 +105,7 @@ def race(
     probes = [Roofline(*probed) for probed in zip(*speeds)]
     rows = [
         _row(case, racer.backend, times, about, probes)
-        | {"threads": threads}
+        | {"threads": threads, "peak_memory_mb": memory[racer.name]}
         | apart.get((case, racer.name), {})
         for racer in racers
         for case, about in racer.cases.items()

@@ -25,7 +25,10 @@ from minigen.ops.sparse import row_of_each
 from minigen.ops.topk.numpy_topk import top_k
 from minigen.typing import Array
 
-_SCORES = 2**25  # at a time: 128 MB of float32
+
+def users_at_a_time(n_items: int) -> int:
+    """How many users may be scored at once, so that their scores stay within 128 MB of float32."""
+    return max(1, 2**25 // n_items)
 
 
 class Scorer(Protocol):
@@ -89,7 +92,7 @@ def evaluate(
     parts: dict[Metric, list[PerUser]] = {m: [] for m in wanted if m.name not in CATALOGUE}
     counts = {m: np.zeros(n_items, dtype=np.int64) for m in wanted if m.name in CATALOGUE}
     depth = max(m.k for m in wanted)
-    batch = min(batch, max(1, _SCORES // n_items))
+    batch = min(batch, users_at_a_time(n_items))
     for start in range(0, alive.size, batch):
         rows = alive[start : start + batch]
         ranked = _rank(model, held.fold_in[rows], depth, exclude_seen)

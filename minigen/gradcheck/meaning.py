@@ -149,6 +149,18 @@ def softmax_gradient_sums_to_0(forward: Any, backward: Any) -> None:
     want("row sums", backward(1.0, forward(logits, x)[1]).sum(axis=1), [0, 0])
 
 
+def partition_sum_is_right_on_average(draw: Any, backward: Any) -> None:
+    """E sum over drawn items of e^(logit + log weight) = sum over all items of e^logit."""
+    from minigen.recommender.sampled import Proposal
+
+    rng, logits = np.random.default_rng(0), np.arange(6) / 2
+    x = _rows([[1, 0, 0, 1, 0, 0], [0, 0, 0, 1, 0, 0]])
+    proposal = Proposal(np.array([9, 0, 3, 4, 0, 1]))
+    draws = [draw(proposal, x, 4, rng) for _ in range(2000)]
+    sums = np.array([np.exp(logits[d.items] + d.log_weight).sum() for d in draws])
+    want("partition sum", sums.mean(), np.exp(logits).sum(), _SIGMAS * sums.std() / np.sqrt(sums.size))
+
+
 def bernoulli_nll_survives_800(forward: Any, backward: Any) -> None:
     """Finite and right at logits of +-800."""
     want("loss at +-800", forward(np.array([[800.0, -800, 800, -800]]), np.array([[1.0, 0, 0, 1]]))[0], 1600)

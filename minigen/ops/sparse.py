@@ -17,6 +17,12 @@ class Lines(NamedTuple):
     values: Array
     axis: int = 0
 
+    def whole(self, shape: tuple[int, ...]) -> Array:
+        """The gradient with its zeros."""
+        whole = np.zeros(shape, self.values.dtype)
+        whole[(slice(None), self.where) if self.axis else self.where] = self.values
+        return whole
+
 
 def with_data(x: CSR, data: Array) -> CSR:
     """A CSR matrix of the pattern of x (shared, not copied) that holds `data` (nnz,)."""

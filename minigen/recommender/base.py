@@ -12,6 +12,7 @@ from scipy.sparse import csr_matrix
 
 from minigen import backends
 from minigen.errors import InputError
+from minigen.evaluation.evaluate import users_at_a_time
 from minigen.training import checkpoint
 from minigen.typing import Array, Params
 
@@ -79,6 +80,15 @@ class Recommender(ABC):
         empty = np.flatnonzero(np.diff(histories.indptr) == 0)
         if empty.size:
             raise InputError(f"history {empty[0]} is empty: there is nothing to recommend from")
+        n_users, at_a_time = histories.shape[0], users_at_a_time(self.n_items)
+        if n_users <= at_a_time:
+            return self._best(histories, k, exclude_seen)
+        starts = range(0, n_users, at_a_time)
+        parts = [self._best(histories[start : start + at_a_time], k, exclude_seen) for start in starts]
+        items, scores = map(np.concatenate, zip(*parts))
+        return items, scores
+
+    def _best(self, histories: csr_matrix, k: int, exclude_seen: bool) -> tuple[np.ndarray, Array]:
         ops = self.ops
         seen = ops.put(histories) if exclude_seen else None
         items, scores = ops.top_k(ops.put(self.score(histories)), k, seen)

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from minigen.ops.sparse import Lines
 from minigen.typing import CSR, Array, Params
 
+_PART = 2**24  # clicks counted at a time
+
 
 class Catalogue(NamedTuple):
     """The K items of a step, ascending, and the rows x (B, K) over them.
@@ -63,6 +65,14 @@ class Proposal:
         columns = np.searchsorted(items, x.indices)
         small = type(x)((x.data, columns, x.indptr), shape=(x.shape[0], items.size), copy=False)
         return Catalogue(items, small, np.searchsorted(items, own), log_weight)
+
+
+def popularity(rows: CSR) -> NDArray[np.int64]:
+    """The clicks of each item, (M,); rows on the disk come to memory a part at a time."""
+    clicks = np.zeros(rows.shape[1], np.int64)
+    for start in range(0, rows.nnz, _PART):
+        clicks += np.bincount(rows.indices[start : start + _PART], minlength=clicks.size)
+    return clicks
 
 
 def take(params: Params, catalogue: Catalogue) -> Params:

@@ -21,6 +21,7 @@ from minigen.optimizers import Optimizer, make_optimizer
 from minigen.recommender import autoencoder
 from minigen.recommender.autoencoder import Buffers, Form
 from minigen.recommender.base import Recommender, canonical
+from minigen.recommender.sampled import Proposal, give, popularity, take
 from minigen.schedules import cosine_decay, linear_warmup
 from minigen.training.loop import Plan, State, train
 from minigen.training.settings import with_settings
@@ -46,6 +47,7 @@ class Settings:
     anneal_epochs: float = 20  # epochs until the KL weight reaches its cap
     optimizer: str = "adam"
     lr: float = 1e-3
+    negatives: int = 0  # items drawn at each step for the softmax, see `Proposal`; 0: all items, always
     lr_schedule: str = "constant"  # or cosine: lr falls to 0 along half a cosine, over all epochs
     momentum: float = 0.0
     batch: int = 500
@@ -58,7 +60,7 @@ class Settings:
         for name in ("latent", "batch", "epochs"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name}: want at least 1, got {getattr(self, name)}")
-        for name in ("hidden", "l2", "beta", "anneal_epochs", "patience", "seed"):
+        for name in ("hidden", "l2", "beta", "anneal_epochs", "patience", "negatives", "seed"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise InputError(f"{name}: want a number of at least 0, got {getattr(self, name)}")
         if not 0 <= self.dropout < 1:
@@ -79,6 +81,12 @@ class Settings:
             0,
         ):
             raise InputError("backend: cuda has the multinomial likelihood and adam, no others, and no l2")
+        if self.negatives and (
+            (self.likelihood, self.optimizer, self.l2) != ("multinomial", "adam", 0) or self.backend == "cuda"
+        ):
+            raise InputError(
+                "negatives: want the multinomial likelihood and adam, no l2, and the backend numpy or numba"
+            )
         try:
             make_optimizer(self.optimizer, self.lr, self.momentum)
         except ValueError as error:
@@ -108,6 +116,7 @@ class AutoencoderRecommender(Recommender):
         self.optimizers: dict[str, Optimizer] = {}
         self.state = State()
         self._steps_per_epoch = 1
+        self._proposal: Proposal | None = None
         self._buffers = Buffers(self.ops)
 
     @property
@@ -163,6 +172,8 @@ class AutoencoderRecommender(Recommender):
         drawn = autoencoder.init_params(rows.shape[1], config.hidden, config.latent, config.form, rng)
         self.params = self.ops.put(drawn)
         self.optimizers = {"all": make_optimizer(config.optimizer, config.lr, config.momentum, self.ops)}
+        if config.negatives:
+            self._proposal = Proposal(popularity(rows))
 
     def train_step(self, rows: csr_matrix, rng: np.random.Generator, step: int) -> dict[str, float]:
         """One forward, backward and optimiser step on a batch of rows."""
@@ -171,7 +182,14 @@ class AutoencoderRecommender(Recommender):
         eps = None
         if form.stochastic:
             eps = ops.put(rng.standard_normal((rows.shape[0], config.latent), dtype=np.float32))
-        terms, grads = self._gradients(ops.put(rows), mask, eps, beta)
+        if self._proposal is None:
+            terms, grads = self._gradients(self.params, ops.put(rows), mask, eps, beta)
+        else:
+            # The weights of an item lie together, so that a step touches the items it has drawn alone.
+            self.params["w_out"] = np.asfortranarray(self.params["w_out"])
+            drawn = self._proposal.draw(rows, config.negatives, rng)
+            terms, grads = self._gradients(take(self.params, drawn), drawn.x, mask, eps, beta)
+            grads = give(grads, drawn)
         optimizer = self.optimizers["all"]
         if config.lr_schedule == "cosine":
             optimizer.lr = cosine_decay(step, config.epochs * self._steps_per_epoch, config.lr)
@@ -183,10 +201,12 @@ class AutoencoderRecommender(Recommender):
         """The weight of the KL term at a step."""
         return linear_warmup(step, round(self.config.anneal_epochs * self._steps_per_epoch), self.config.beta)
 
-    def _gradients(self, x: Any, mask: Any, eps: Any, beta: float) -> tuple[autoencoder.Terms, Params]:
+    def _gradients(
+        self, params: Params, x: Any, mask: Any, eps: Any, beta: float
+    ) -> tuple[autoencoder.Terms, Params]:
         """The loss of a batch in its terms, and its gradient in every parameter."""
         form, ops = self.config.form, self.ops
-        terms, cache = autoencoder.forward(self.params, x, form, mask, eps, beta, self._buffers, ops)
+        terms, cache = autoencoder.forward(params, x, form, mask, eps, beta, self._buffers, ops)
         return terms, autoencoder.backward(cache, form, beta, self._buffers, ops)
 
     def score(self, histories: csr_matrix) -> Array:

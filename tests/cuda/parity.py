@@ -53,7 +53,7 @@ def softmax_nll_scaled(ops: Any, draw: Draw, n: int, m: int, h: int) -> Any:
 
 
 ALL_ROOMS = [
-    *ROOMS,
+    *(room for room in ROOMS if set(room.operations) <= set(CUDA.rungs)),
     Room(activations, tuple(f"{a}_{way}" for a in ACTIVATIONS for way in ("forward", "backward")), unit=1),
     Room(
         gaussian,

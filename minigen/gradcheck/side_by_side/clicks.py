@@ -75,7 +75,9 @@ def planted_mult_vae(
             self._rng = rng
             return super().train_step(rows, rng, step)
 
-        def _gradients(self, x: Any, mask: Any, eps: Array, beta: float) -> tuple[Any, Params]:
+        def _gradients(
+            self, params: Params, x: Any, mask: Any, eps: Array, beta: float
+        ) -> tuple[Any, Params]:
             form = self.config.form
             ops = _with_hidden_dropout(self.ops, self._rng, form.keep) if hidden_dropout else self.ops
             terms: list[Any] = []
@@ -89,7 +91,7 @@ def planted_mult_vae(
                 grads = planted.backward(cache, form, beta, ops=ops)
                 return {name: d_loss * grad for name, grad in grads.items()}
 
-            loss, grads = loss_and_gradients(slip, "mult-vae", self.params, forward, backward)
+            loss, grads = loss_and_gradients(slip, "mult-vae", params, forward, backward)
             return SimpleNamespace(loss=loss, nll=terms[-1].nll, kl=terms[-1].kl), grads
 
     model = PlantedMultVAE(**settings)

@@ -1,6 +1,18 @@
 """The classic slips: wrong passes of right operations, as they stand in published code."""
 
-from minigen.gradcheck.slips import cfgan, gan, latent, layers, losses, models, recvae, vae
+from minigen.gradcheck.slips import cfgan, gan, latent, layers, losses, models, recvae, sampled, vae
 from minigen.gradcheck.slips.registry import MUTANTS, Mutant
 
-__all__ = ["MUTANTS", "Mutant", "cfgan", "gan", "latent", "layers", "losses", "models", "recvae", "vae"]
+__all__ = [
+    "MUTANTS",
+    "Mutant",
+    "cfgan",
+    "gan",
+    "latent",
+    "layers",
+    "losses",
+    "models",
+    "recvae",
+    "sampled",
+    "vae",
+]
