@@ -88,11 +88,12 @@ class Adam:
             grad: Any = grads[name]
             if isinstance(grad, Lines):
                 by_row, values = (w.T, grad.values.T) if grad.axis else (w, grad.values)
-                self._ops.adam_rows_step(by_row, grad.where, values, self._state(name, by_row), *numbers)
+                self._ops.adam_rows_step(by_row, grad.where, values, self.state(name, by_row), *numbers)
             else:
-                self._ops.adam_step(w, grad, self._state(name, w), *numbers)
+                self._ops.adam_step(w, grad, self.state(name, w), *numbers)
 
-    def _state(self, name: str, w: Array) -> Any:
+    def state(self, name: str, w: Array) -> Any:
+        """What it remembers of the array w called `name`."""
         if name not in self._states:
             self._states[name] = self._ops.AdamState.zeros_like(w)
         return self._states[name]

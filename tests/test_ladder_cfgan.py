@@ -53,6 +53,23 @@ def test_places_are_drawn_anew_without_replacement_among_those_without_a_click(r
     assert abs(often - 0.7).max() < 0.15  # every place has the same chance; its spread is .023
 
 
+def test_one_draw_serves_both_schemes_the_smaller_within_the_larger():
+    def drawn(draws, **settings):
+        model = CFGAN(**SMALL | {"draws": draws} | settings)
+        model.start(clicks())
+        zeros, mask = model._places(np.random.default_rng(0))
+        return zeros > 0, (mask > 0) & model._free
+
+    zeros, seen = drawn("one")
+    np.testing.assert_array_equal(zeros, seen)
+    zeros, seen = drawn("one", pm=0.3)
+    assert seen.sum() < zeros.sum()
+    assert not (seen & ~zeros).any()
+    zeros, seen = drawn("two")
+    assert (zeros & ~seen).any()
+    assert (seen & ~zeros).any()
+
+
 def test_a_history_is_served_as_the_person_most_like_it():
     x = clicks()
     np.testing.assert_array_equal(nearest(x, sparse.csr_matrix(x.T)), np.arange(x.shape[0]))
@@ -177,10 +194,26 @@ def test_learns_what_popularity_cannot_know(rows):
     assert reached > 1.5 * baseline
 
 
-def test_the_numba_backend_trains_the_same_model():
-    numpy, numba = (CFGAN(**SMALL | {"epochs": 2}, backend=name).fit(clicks()) for name in ("numpy", "numba"))
-    for name, array in numpy.params.items():
-        np.testing.assert_allclose(numba.params[name], array, rtol=1e-3, atol=1e-4, err_msg=name)
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"noise": 2}, {"gan": 0.0, "clicks": 0.4}, {"zr": 0.0, "pm": 1.0, "clicks": 0.3}, {"batch_g": 64}],
+)
+def test_the_numba_backend_takes_the_same_steps(settings):
+    x = with_data(clicks(), np.random.default_rng(1).uniform(0.5, 2, clicks().nnz))
+    ends = []
+    for backend in ("numpy", "numba"):
+        model = CFGAN(**SMALL | {"passes_g": 20, "l2_d": 0.1} | settings, backend=backend)
+        model.start(x.astype(np.float32))
+        model.params = {name: array.astype(np.float64) for name, array in model.params.items()}
+        model._rows = model._rows.astype(np.float64)
+        logged = [model.train_step(None, np.random.default_rng(n), n) for n in range(2)]
+        ends.append((logged, model.params, model.optimizers["g"].arrays()))
+    (logs, params, moments), (twin_logs, twin, twin_moments) = ends
+    for one, other in zip(logs, twin_logs):
+        assert one == pytest.approx(other, rel=1e-9)
+    for wanted, got in ((params, twin), (moments, twin_moments)):
+        for name, array in wanted.items():
+            np.testing.assert_allclose(got[name], array, rtol=1e-6, atol=1e-11, err_msg=name)
 
 
 @pytest.mark.parametrize(

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from minigen.errors import InputError
 from minigen.ladder import cfgan_model as model
-from minigen.ladder.cfgan_model import Form
+from minigen.ladder.cfgan_settings import Settings
 from minigen.ladder.packing import pack, unpack
 from minigen.ops.sparse import with_data
 from minigen.optimizers import Adam
@@ -23,64 +20,8 @@ from minigen.recommender.baselines import _want_memory
 from minigen.recommender.trained import AutoencoderRecommender
 from minigen.typing import Array, Params
 
-BACKENDS = ("numpy", "numba")
-ROWS = ("items", "users")
 _BYTES = 32  # a place of the matrix, while masks are drawn
 _CLICKS = "clicks."
-
-
-@dataclass(frozen=True)
-class Settings:
-    """Both players, the two draws of places without a click, and what G is told by whom."""
-
-    rows: str = "items"  # what G completes: the people of an item, or the items of a person
-    hidden: int = 400
-    hidden_d: int = 125
-    zr: float = 0.7  # zero reconstruction: share of the places without a click where G should say 0
-    pm: float = 0.7  # partial masking: share of these places that D sees
-    alpha: float = 0.03  # weight of the zero reconstruction
-    gan: float = 1.0  # weight of D's verdict in G's loss; 0: there is no adversary
-    clicks: float = 0.0  # weight of a squared error at the clicks in G's loss, which CFGAN has not
-    noise: int = 0  # entries of a noise vector beside the row; G is served without
-    l2_g: float = 1e-3
-    l2_d: float = 0.0
-    lr_g: float = 1e-4
-    lr_d: float = 1e-4
-    batch_g: int = 32
-    batch_d: int = 64
-    passes_g: int = 4  # in an epoch: D's passes over the rows, then G's
-    passes_d: int = 2  # 0: D stays as it was drawn
-    epochs: int = 250  # the authors count G's passes, of which this is a thousand
-    patience: int = 50  # epochs without a better validation score; 0: never stop early
-    seed: int = 0
-    backend: str = "numpy"  # whose operations train and serve
-
-    def __post_init__(self) -> None:
-        least_1 = ("hidden", "hidden_d", "batch_g", "batch_d", "passes_g", "epochs")
-        least_0 = ("alpha", "gan", "clicks", "noise", "l2_g", "l2_d", "passes_d", "patience", "seed")
-        for least, names in ((1, least_1), (0, least_0)):
-            for name in names:
-                if not least <= getattr(self, name) < math.inf:
-                    raise InputError(f"{name}: want a number of at least {least}, got {getattr(self, name)}")
-        for name in ("zr", "pm"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise InputError(f"{name}: want a share between 0 and 1, got {getattr(self, name)}")
-        for name in ("lr_g", "lr_d"):
-            if not 0 < getattr(self, name) < math.inf:
-                raise InputError(f"{name}: want a number above 0, got {getattr(self, name)}")
-        for name, known in (("rows", ROWS), ("backend", BACKENDS)):
-            if getattr(self, name) not in known:
-                raise InputError(f"{name}: want {' or '.join(known)}, got {getattr(self, name)}")
-
-    @property
-    def form(self) -> Form:
-        """The weights of the terms of both losses."""
-        return Form(self.gan, self.alpha if self.zr else 0.0, self.clicks, self.l2_g, self.l2_d)
-
-    @property
-    def batch(self) -> int:
-        """Rows in a step of the training loop: all, since its step is an epoch of both players."""
-        return sys.maxsize
 
 
 class CFGAN(AutoencoderRecommender):
@@ -122,30 +63,43 @@ class CFGAN(AutoencoderRecommender):
 
     def train_step(self, rows: csr_matrix, rng: np.random.Generator, step: int) -> dict[str, float]:
         """An epoch: draw the places of both schemes, then D's passes and G's.   [eq:cfgan-epoch]"""
-        config, n = self.config, self._rows.shape[0]
-        mask = zeros = None
-        if config.zr:
-            zeros = draw_places(self._free, config.zr, rng)
-        if config.gan and config.pm < 1:
-            mask = draw_places(self._free, config.pm, rng)
-            mask += ~self._free
+        config, x, ops = self.config, self._rows, self.ops
+        zeros, mask = self._places(rng)
         g, d = (model.player(self.params, name) for name in "gd")
         logged = {}
         if config.gan and config.passes_d:
-            batches = _batches(n, config.batch_d, config.passes_d, rng)
-            logged["loss_d"] = float(np.mean([self._d_step(g, d, part, mask, rng) for part in batches]))
-        batches = _batches(n, config.batch_g, config.passes_g, rng)
-        losses = [self._g_step(g, d, part, mask, zeros, rng) for part in batches]
+            losses = []
+            for _ in range(config.passes_d):
+                fakes = model.generate(g, x, self._noise(x.shape[0], rng), ops)[0]  # G waits meanwhile
+                if mask is not None:
+                    fakes *= mask
+                losses += [self._d_step(d, *part) for part in _batches(config.batch_d, rng, x, fakes)]
+            logged["loss_d"] = float(np.mean(losses))
+        known = model.told(d, x, ops) if config.gan else None
+        if ops.name == "numba" and not config.noise:
+            return {"loss": self._g_passes(g, d, mask, zeros, known, rng), **logged}
+        losses = []
+        for _ in range(config.passes_g):
+            z = self._noise(x.shape[0], rng)
+            parts = _batches(config.batch_g, rng, x, mask, zeros, z, known)
+            losses += [self._g_step(g, d, *part) for part in parts]
         return {"loss": float(np.mean(losses)), **logged}
 
-    def _d_step(
-        self, g: Params, d: Params, part: NDArray[np.int64], mask: Array | None, rng: np.random.Generator
-    ) -> float:
-        x, form = self._rows[part], self.config.form
-        fake, _ = model.generate(g, x, self._noise(part, rng), self.ops)
-        if mask is not None:
-            fake *= mask[part]
-        loss, cache = model.discriminator_forward(d, x, fake, form, self.ops)
+    def _places(self, rng: np.random.Generator) -> tuple[Array | None, Array | None]:
+        """Where G should say 0, and what D sees, each (N, N) of 0 and 1, or None: nowhere, and all."""
+        config, zeros, mask = self.config, None, None
+        seeds = rng.integers(2**63, size=2)
+        if config.draws == "one":
+            seeds[1] = seeds[0]
+        if config.zr:
+            zeros = draw_places(self._free, config.zr, np.random.default_rng(seeds[0]))
+        if config.gan and config.pm < 1:
+            mask = draw_places(self._free, config.pm, np.random.default_rng(seeds[1]))
+            mask += ~self._free
+        return zeros, mask
+
+    def _d_step(self, d: Params, x: csr_matrix, fake: Array) -> float:
+        loss, cache = model.discriminator_forward(d, x, fake, self.config.form, self.ops)
         self.optimizers["d"].step(d, model.discriminator_backward(1.0, cache, self.ops))
         return loss
 
@@ -153,19 +107,49 @@ class CFGAN(AutoencoderRecommender):
         self,
         g: Params,
         d: Params,
-        part: NDArray[np.int64],
+        x: csr_matrix,
         mask: Array | None,
         zeros: Array | None,
-        rng: np.random.Generator,
+        z: Array | None,
+        known: Array | None,
     ) -> float:
-        seen, quiet = (None if places is None else places[part] for places in (mask, zeros))
-        z, form = self._noise(part, rng), self.config.form
-        loss, cache = model.generator_forward(g, d, self._rows[part], seen, quiet, form, z, self.ops)
-        self.optimizers["g"].step(g, model.generator_backward(1.0, cache, self._buffers, self.ops))
+        form, ops = self.config.form, self.ops
+        loss, cache = model.generator_forward(g, d, x, mask, zeros, form, z, ops, known)
+        self.optimizers["g"].step(g, model.generator_backward(1.0, cache, self._buffers, ops))
         return loss
 
-    def _noise(self, part: NDArray[np.int64], rng: np.random.Generator) -> Array | None:
-        shape = len(part), self.config.noise
+    def _g_passes(
+        self,
+        g: Params,
+        d: Params,
+        mask: Array | None,
+        zeros: Array | None,
+        known: Array | None,
+        rng: np.random.Generator,
+    ) -> float:
+        """The steps of all passes of G in one kernel."""
+        from minigen.ladder.numba_cfgan import generator_passes
+
+        config, x = self.config, self._rows
+        adam: Any = self.optimizers["g"]
+        orders = np.stack([rng.permutation(x.shape[0]) for _ in range(config.passes_g)])
+        losses = np.empty(config.passes_g * math.ceil(x.shape[0] / config.batch_g))
+        nothing = np.empty((0, 0), np.float32)
+        places = tuple(nothing if a is None else a for a in (mask, zeros))
+        states = [adam.state(name, w) for name, w in g.items()]
+        generator_passes(
+            orders, config.batch_g, (x.indptr, x.indices, x.data), places,
+            nothing if known is None else known,
+            tuple(g.values()), tuple(s.m for s in states), tuple(s.v for s in states),
+            (d["w_data"], d["w_out"], d["b_out"]), tuple(float(n) for n in config.form),
+            (adam.lr, adam.beta1, adam.beta2, adam.eps), states[0].t, losses,
+        )  # fmt: skip
+        for state in states:
+            state.t += losses.size
+        return float(losses.mean())
+
+    def _noise(self, n: int, rng: np.random.Generator) -> Array | None:
+        shape = n, self.config.noise
         return rng.standard_normal(shape, dtype=np.float32) if self.config.noise else None
 
     def score(self, histories: csr_matrix) -> Array:
@@ -230,7 +214,11 @@ def nearest(histories: csr_matrix, of_items: csr_matrix) -> NDArray[np.int64]:
     return cosines.argmax(axis=1)
 
 
-def _batches(n: int, size: int, passes: int, rng: np.random.Generator) -> Iterator[NDArray[np.int64]]:
-    for _ in range(passes):
-        order = rng.permutation(n)
-        yield from (order[start : start + size] for start in range(0, n, size))
+def _batches(
+    size: int, rng: np.random.Generator, x: csr_matrix, *arrays: Array | None
+) -> Iterator[list[Any]]:
+    """A pass over the rows of x and of what stands beside them, shuffled, `size` at a time."""
+    order = rng.permutation(x.shape[0])
+    shuffled = [None if a is None else a[order] for a in (x, *arrays)]
+    for start in range(0, len(order), size):
+        yield [None if a is None else a[start : start + size] for a in shuffled]

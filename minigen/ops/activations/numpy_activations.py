@@ -55,8 +55,7 @@ def leaky_relu_backward(d_y: Array, cache: Array) -> Array:
 
 def sigmoid(x: Array) -> Array:
     """1 / (1 + exp(-x)) without overflow: exp sees only -|x|.   [eq:sigmoid]"""
-    small = np.exp(-np.abs(x))
-    return np.where(x >= 0, 1, small) / (1 + small)
+    return np.exp(np.minimum(x, 0)) / (1 + np.exp(-np.abs(x)))  # np.where takes longer than the second exp
 
 
 def sigmoid_forward(x: Array) -> tuple[Array, Array]:
