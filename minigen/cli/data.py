@@ -99,6 +99,8 @@ def split_events(
     held_out: work.HeldOutOption = None,
     k_core: work.KCoreOption = 5,
     duplicates: work.DuplicatesOption = "once",
+    target: work.TargetOption = None,
+    unseen: work.UnseenOption = False,
     seed: Annotated[int, typer.Option(help="Seed of the split.")] = 0,
     user: UserOption = None,
     item: ItemOption = None,
@@ -128,6 +130,8 @@ def split_events(
         k_core=k_core,
         duplicates=duplicates,
         seed=seed,
+        target=target,
+        unseen=unseen,
     )
     write_split(out, made)
     console.print(f"{out} holds {work.describe(made)}", markup=False, soft_wrap=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from minigen.cli import columns, work
+from minigen.cli import apart, columns, work
 
 if TYPE_CHECKING:
     from minigen.data.interactions import Split
@@ -21,7 +21,7 @@ def train(
         str,
         typer.Option(
             help="popularity, itemknn, ease, ials, spectral, seed-vae, ae, dae, mult-dae, mult-vae, "
-            "beta-vae, recvae or cfgan."
+            "beta-vae, recvae, cfgan or behaviour-vae."
         ),
     ] = "mult-vae",
     out: Annotated[Path, typer.Option(help="Folder of the run.")] = Path("run"),
@@ -45,6 +45,8 @@ def train(
     held_out: work.HeldOutOption = None,
     k_core: work.KCoreOption = 5,
     duplicates: work.DuplicatesOption = "once",
+    target: work.TargetOption = None,
+    unseen: work.UnseenOption = False,
     seed: Annotated[int, typer.Option(help="Seed of the split and of training.")] = 0,
     metrics: work.MetricsOption = None,
     json: Annotated[Path | None, typer.Option(help="Write settings and figures to this file.")] = None,
@@ -66,6 +68,7 @@ def train(
 ) -> None:
     """Train a recommender on EVENTS (a file, or the name of an embedded set), measure it on held-out data."""
     from minigen.cli.output import console, program, write_json
+    from minigen.data.behaviours import of_target
     from minigen.data.interactions import pairs_hash
     from minigen.ladder import model_class
     from minigen.provenance import Clock
@@ -85,12 +88,20 @@ def train(
         k_core=k_core,
         duplicates=duplicates,
         seed=seed,
+        target=target,
+        unseen=unseen,
     )
+    if "behaviours" not in kind().settings:
+        data = of_target(data)
     console.print(work.describe(data))
-    chosen, trials = _choose(kind, settings or [], tune, data, seed)
+    given = ["fresh=true"] if unseen and data.behaviours else []
+    chosen, trials = _choose(kind, given + (settings or []), tune, data, seed)
     fitted, data = work.fit(kind, chosen, data, out, resume, refit, checkpoint_seconds)
     row = work.measure(fitted, data.test, metrics)
     work.print_rows([row])
+    if data.behaviours:
+        row["apart"] = apart.measure_apart(fitted, data, metrics)
+        apart.print_apart(row["apart"])
     next_step = f"{program()} recommend {out} --user {shlex.quote(data.test.users[0])}"
     console.print(f"The model is in {out}. Next: {next_step}", markup=False, soft_wrap=True)
     if json:
@@ -123,6 +134,8 @@ def _choose(
     chosen = parse_settings(kind, pairs)
     if "seed" in kind().settings:
         chosen.setdefault("seed", seed)
+    if data.behaviours:
+        chosen.setdefault("behaviours", ",".join(data.behaviours))
     if tune is None:
         kind(**chosen)  # a bad setting is said before the data is worked on
         return chosen, []

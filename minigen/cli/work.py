@@ -36,6 +36,17 @@ MetricsOption = Annotated[
     typer.Option(metavar="NAME@K,...", help=f"Metrics.  [default: {', '.join(METRICS)}]", show_default=False),
 ]
 KCoreOption = Annotated[int, typer.Option(help="Keep users and items with at least this many of each other.")]
+TargetOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="BEHAVIOUR",
+        help="Of several behaviours the one to recommend; behaviour-vae sees all, other models this alone.",
+    ),
+]
+UnseenOption = Annotated[
+    bool,
+    typer.Option("--unseen", help="With --target: hide what else a user did to an item that is to be found."),
+]
 DuplicatesOption = Annotated[str, typer.Option(help="Repeated events: once (count one) or sum.")]
 
 
@@ -62,14 +73,18 @@ def make_split(
     k_core: int = 5,
     duplicates: Any = "once",
     seed: int = 0,
+    target: str | None = None,
+    unseen: bool = False,
 ) -> Split:
     """The split that the flags ask for.  Clicks count 1 unless duplicates are summed or behaviours weighted.
 
     That of a folder that holds one, a run or what `minigen data split` wrote, is taken as it is.
+    With `target` it is over a catalogue of actions, see `minigen.data.behaviours`.
 
     Raises InputError for an unknown kind of split, or too little data.
     """
     from minigen import data
+    from minigen.data.behaviours import behaviour_folders, read_behaviours_split
     from minigen.data.lightgcn import read_lightgcn_split
     from minigen.data.published import is_cfgan_split, read_cfgan_split
     from minigen.errors import InputError
@@ -82,6 +97,14 @@ def make_split(
         return data.protocol_split(events, seed=seed)
     if Path(events, "ids.json").is_file():
         return read_split(Path(events))
+    if behaviour_folders(events):
+        return read_behaviours_split(events, target, VALIDATION_SHARE, seed)
+    if target is not None:
+        from minigen.data.behaviour_split import behaviour_split
+
+        return behaviour_split(
+            columns.load(events), target, split, k_core=k_core, held_out=held_out, seed=seed, unseen=unseen
+        )
     if Path(events, "test.txt").is_file():
         return data.with_validation(read_lightgcn_split(events), VALIDATION_SHARE, seed)
     if is_cfgan_split(events):

@@ -39,7 +39,10 @@ class HeldOut:
 
 @dataclass(frozen=True)
 class Split:
-    """A named split: rows to train on, and held-out users for model choice and for the final figure."""
+    """A named split: rows to train on, and held-out users for model choice and for the final figure.
+
+    `behaviours`, where there are several, are the blocks of columns, see `minigen.data.behaviours`.
+    """
 
     name: str
     train: csr_matrix
@@ -48,6 +51,7 @@ class Split:
     validation: HeldOut | None
     test: HeldOut
     item_names: dict[str, str] = field(default_factory=dict)
+    behaviours: tuple[str, ...] = ()
 
     @property
     def hash(self) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from minigen.errors import InputError
 from minigen.ladder.autoencoders import AE, DAE, BetaVAE, MultDAE
+from minigen.ladder.behaviours import BehaviourVAE
 from minigen.ladder.cfgan import CFGAN
 from minigen.ladder.ials import IALS
 from minigen.ladder.itemknn import ItemKNN
@@ -21,7 +22,7 @@ MODELS: dict[str, type[Recommender]] = {
     m.id: m
     for m in (
         *(Popularity, ItemKNN, EASE, IALS, Spectral),
-        *(SeedVAE, AE, DAE, MultDAE, MultVAE, BetaVAE, RecVAE, CFGAN),
+        *(SeedVAE, AE, DAE, MultDAE, MultVAE, BetaVAE, RecVAE, CFGAN, BehaviourVAE),
     )
 }
 
@@ -31,6 +32,7 @@ __all__ = [
     "DAE",
     "IALS",
     "MODELS",
+    "BehaviourVAE",
     "BetaVAE",
     "ItemKNN",
     "MultDAE",

@@ -15,6 +15,7 @@ from minigen import initializers, losses
 from minigen.backends import NUMPY, Backend
 from minigen.ops.dropout.numpy_dropout import Mask
 from minigen.ops.sparse import with_data
+from minigen.recommender.buffers import Buffers
 from minigen.typing import CSR, Array, Params
 
 LIKELIHOODS = ("multinomial", "bernoulli")
@@ -29,22 +30,6 @@ class Form(NamedTuple):
     keep: float = 0.5  # probability that dropout keeps a click
     stochastic: bool = True  # the code is drawn from its posterior
     l2: float = 0.0  # weight of the sum of all squared weights, the biases not among them
-
-
-class Buffers:
-    """Large arrays of a backend, used again from step to step: fresh ones cost page faults."""
-
-    def __init__(self, ops: Backend = NUMPY) -> None:
-        self._ops = ops
-        self._arrays: dict[str, Array] = {}
-
-    def get(self, name: str, shape: tuple[int, int], dtype: np.dtype) -> Array:
-        """An array of at most the size reserved under `name`; its content is undefined."""
-        size = shape[0] * shape[1]
-        flat = self._arrays.get(name)
-        if flat is None or flat.size < size or flat.dtype != dtype:
-            flat = self._arrays[name] = self._ops.put(np.empty(size, dtype))
-        return flat[:size].reshape(shape)
 
 
 class Terms(NamedTuple):
@@ -193,7 +178,6 @@ def backward(
     cache: Cache, form: Form, beta: float, buffers: Buffers | None = None, ops: Backend = NUMPY
 ) -> Params:
     """Gradients of `forward`'s loss in every parameter, by name.   [eq:beta-elbo-backward]"""
-    _, activate_backward = activation(form, ops)
     if form.likelihood == "multinomial":
         d_logits = ops.softmax_nll_backward(1.0, cache.nll)
     else:
@@ -202,13 +186,23 @@ def backward(
     if cache.path is not None:
         grads["gain"] = np.einsum("bm,bm->m", d_logits, cache.path)
 
-    def room(name: str, w: Array) -> Array | None:
-        return None if buffers is None else buffers.get(name, w.shape, w.dtype)
+    out = None if buffers is None else buffers.like("d_w_out", cache.logits.w)
+    d_h, grads["w_out"], grads["b_out"] = ops.dense_backward(d_logits, cache.logits, out=out)
+    grads |= hidden_backward(d_h, cache, form, beta, buffers, ops)
+    for name, w in cache.weights.items():
+        grads[name] += 2 * form.l2 * w
+    return grads
 
-    out = room("d_w_out", cache.logits.w)
-    d_z, grads["w_out"], grads["b_out"] = ops.dense_backward(d_logits, cache.logits, out=out)
+
+def hidden_backward(
+    d_h: Array, cache: Any, form: Form, beta: float, buffers: Buffers | None = None, ops: Backend = NUMPY
+) -> Params:
+    """Gradients below the output layer: of beta KL, and from d_h (B, H) in what that layer reads."""
+    _, activate_backward = activation(form, ops)
+    grads: Params = {}
+    d_z = d_h
     if cache.decoder:
-        d_a = activate_backward(d_z, cache.decoder_act)
+        d_a = activate_backward(d_h, cache.decoder_act)
         d_z, grads["w_dec"], grads["b_dec"] = ops.dense_backward(d_a, cache.decoder)
 
     heads = {"mu": (d_z, cache.mu)}
@@ -221,20 +215,18 @@ def backward(
 
     # The clicks themselves are data: nothing below the first layer wants a gradient.
     def clicks_layer(name: str, d_y: Array, layer: Any) -> None:
-        out = room(f"d_w_{name}", layer.w)
+        out = None if buffers is None else buffers.like(f"d_w_{name}", layer.w)
         _, grads[f"w_{name}"], grads[f"b_{name}"] = ops.sparse_dense_backward(d_y, layer, False, out)
 
-    d_h: Any = None
+    d_below: Any = None
     for name, (d_y, layer) in heads.items():
         if not cache.encoder:
             clicks_layer(name, d_y, layer)
             continue
         d_h_head, grads[f"w_{name}"], grads[f"b_{name}"] = ops.dense_backward(d_y, layer)
-        d_h = d_h_head if d_h is None else ops.accumulate(d_h, d_h_head)
+        d_below = d_h_head if d_below is None else ops.accumulate(d_below, d_h_head)
     if cache.encoder:
-        clicks_layer("in", activate_backward(d_h, cache.encoder_act), cache.encoder)
-    for name, w in cache.weights.items():
-        grads[name] += 2 * form.l2 * w
+        clicks_layer("in", activate_backward(d_below, cache.encoder_act), cache.encoder)
     return grads
 
 

@@ -46,6 +46,7 @@ def write_split(run: Path, split: Split) -> None:
         "hash": split.hash,
         "items": split.items,
         "item_names": split.item_names,
+        "behaviours": split.behaviours,
         "users": users,
     }
     write_text(run / "ids.json", json.dumps(ids, ensure_ascii=False))
@@ -77,6 +78,7 @@ def read_split(run: Path) -> Split:
             held_out("validation") if "validation" in users else None,
             held_out("test"),
             ids["item_names"],
+            tuple(ids.get("behaviours", ())),
         )
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise InputError(f"the data in {run} is damaged: {error}") from None

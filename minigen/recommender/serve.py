@@ -70,7 +70,7 @@ class Model:
             raise ValueError("name at least one item")
         scores = np.array(self._score(self.arrays, self.settings, clicks), np.float32)
         scores[clicks] = -np.inf
-        best = np.argsort(-scores, kind="stable")[: min(k, len(scores) - len(clicks))]
+        best = [i for i in np.argsort(-scores, kind="stable")[:k] if scores[i] > -np.inf]
         return [(self.items[i], float(scores[i]), self.names.get(self.items[i], "")) for i in best]
 
     def _place(self, item: str) -> int:
@@ -117,12 +117,29 @@ def _spectral(arrays: Any, settings: Any, clicks: np.ndarray) -> np.ndarray:
 
 
 def _autoencoder(arrays: Any, settings: Any, clicks: np.ndarray) -> np.ndarray:
-    activate = ACTIVATIONS[settings["activation"]]
     scale = 1 / np.sqrt(len(clicks)) if settings["normalise"] else 1
+    a = _first(arrays, "_in" if settings["hidden"] else "_mu", clicks, scale)
+    return _decoded(a, arrays, settings, "_out")
+
+
+def _behaviours(arrays: Any, settings: Any, clicks: np.ndarray) -> np.ndarray:
+    layer, names = "_in" if settings["hidden"] else "_mu", settings["behaviours"].split(",")
+    n_items = len(arrays[f"w{layer}"]) // len(names)
+    block = clicks // n_items  # each behaviour's block of columns has length 1
+    click = (1 / np.sqrt(np.bincount(block)[block])).astype(np.float32)
+    a = click @ arrays[f"w{layer}"][clicks] + arrays[f"b{layer}"]
+    scores = np.full(n_items * len(names), -np.inf, np.float32)  # the last behaviour is recommended
+    scores[-n_items:] = _decoded(a, arrays, settings, f"_out.{names[-1]}" if names[-1] else "_out")
+    return scores
+
+
+def _decoded(a: np.ndarray, arrays: Any, settings: Any, out: str) -> np.ndarray:
+    """From what the first layer gave to the scores of the layer `out`."""
     if not settings["hidden"]:
-        return _dense(_first(arrays, "_mu", clicks, scale), arrays, "_out")
-    z = _dense(activate(_first(arrays, "_in", clicks, scale)), arrays, "_mu")
-    return _dense(activate(_dense(z, arrays, "_dec")), arrays, "_out")
+        return _dense(a, arrays, out)
+    activate = ACTIVATIONS[settings["activation"]]
+    z = _dense(activate(a), arrays, "_mu")
+    return _dense(activate(_dense(z, arrays, "_dec")), arrays, out)
 
 
 def _recvae(arrays: Any, settings: Any, clicks: np.ndarray) -> np.ndarray:
@@ -180,6 +197,7 @@ SCORES: dict[str, Callable[[Any, Any, np.ndarray], np.ndarray]] = {
     **dict.fromkeys(("seed-vae", "ae", "dae", "mult-dae", "mult-vae", "beta-vae"), _autoencoder),
     "recvae": _recvae,
     "cfgan": _cfgan,
+    "behaviour-vae": _behaviours,
 }
 
 

@@ -1,11 +1,23 @@
 """The classic slips: wrong passes of right operations, as they stand in published code."""
 
-from minigen.gradcheck.slips import cfgan, gan, latent, layers, losses, models, recvae, sampled, vae
+from minigen.gradcheck.slips import (
+    behaviours,
+    cfgan,
+    gan,
+    latent,
+    layers,
+    losses,
+    models,
+    recvae,
+    sampled,
+    vae,
+)
 from minigen.gradcheck.slips.registry import MUTANTS, Mutant
 
 __all__ = [
     "MUTANTS",
     "Mutant",
+    "behaviours",
     "cfgan",
     "gan",
     "latent",

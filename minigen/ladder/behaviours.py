@@ -1,0 +1,136 @@
+"""Several behaviours in one model: each is a channel of the input, and a head of the decoder."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from scipy.sparse import csr_matrix
+
+from minigen.errors import InputError
+from minigen.ladder import behaviours_model as model
+from minigen.ladder.behaviours_model import Channels
+from minigen.optimizers import make_optimizer
+from minigen.recommender import autoencoder, trained
+from minigen.recommender.base import canonical
+from minigen.recommender.trained import AutoencoderRecommender
+from minigen.typing import Array, Params
+
+BACKENDS = ("numpy", "numba")
+
+
+@dataclass(frozen=True)
+class Settings(trained.Settings):
+    """Those of the autoencoder, the behaviours, and the weights of their heads."""
+
+    behaviours: str = ""  # NAME,NAME,...: the blocks of columns; the last is the one to be recommended
+    fresh: bool = False  # recommend only what a history has not touched in any way
+    weights: str = ""  # of their heads, 0 for none: 0.1,0.3,1; not given: such that all heads cost the same
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name, only in (("likelihood", "multinomial"), ("normalise", True), ("l2", 0.0)):
+            if getattr(self, name) != only:
+                raise InputError(f"{name}: this model has {only} alone, got {getattr(self, name)}")
+        if self.backend not in BACKENDS:
+            raise InputError(f"backend: want {' or '.join(BACKENDS)}, got {self.backend}")
+        names, weights = self.channels.behaviours, self.channels.weights
+        if len(set(names)) < len(names) or (len(names) > 1 and not all(names)):
+            raise InputError(f"behaviours: want different names, got {self.behaviours!r}")
+        if weights and not (
+            len(weights) == len(names) and all(0 <= w < math.inf for w in weights) and weights[-1] > 0
+        ):
+            raise InputError(
+                f"weights: want {len(names)} of at least 0, the last above it, got {self.weights!r}"
+            )
+
+    @property
+    def channels(self) -> Channels:
+        """What the model is made of: all that changes the loss."""
+        try:
+            weights = tuple(map(float, self.weights.split(","))) if self.weights else ()
+        except ValueError:
+            raise InputError(f"weights: want numbers, got {self.weights!r}") from None
+        body = self.form._replace(normalise=False)  # block by block, before the body sees them
+        return Channels(body, tuple(self.behaviours.split(",")), weights)
+
+
+class BehaviourVAE(AutoencoderRecommender):
+    """Mult-VAE over several behaviours: what somebody viewed, put into the cart and bought, in one code.
+
+    A history is a row of blocks of columns, one for each of `behaviours`; the scores of all blocks but the
+    last are -inf, so that the last behaviour alone is recommended, also of what was otherwise touched (unless
+    only what is `fresh` is wanted).
+    Without `behaviours` it is Mult-VAE.  Takes the fields of `Settings` as keyword arguments.
+    """
+
+    id: ClassVar[str] = "behaviour-vae"
+    defaults: ClassVar[Any] = Settings()
+    config: Any  # its own `Settings`
+
+    @property
+    def n_items(self) -> int:
+        """The number of columns C M; 0 before fit."""
+        if not self.params:
+            return 0
+        return self.params["w_in" if "w_in" in self.params else "w_mu"].shape[0]
+
+    def start(self, rows: csr_matrix) -> None:
+        """Draw the weights that training on `rows` (U, C M) begins with."""
+        config, n_columns = self.config, rows.shape[1]
+        if n_columns % len(config.channels.behaviours):
+            raise InputError(f"behaviours: {n_columns} columns are no blocks of {config.behaviours}")
+        rng = np.random.default_rng([config.seed, 0])
+        self._steps_per_epoch = math.ceil(rows.shape[0] / config.batch)
+        self.params = model.init_params(n_columns, config.hidden, config.latent, config.channels, rng)
+        self.optimizers = {"all": make_optimizer(config.optimizer, config.lr, config.momentum, self.ops)}
+
+    def _gradients(self, x: Any, mask: Any, eps: Any, beta: float) -> tuple[autoencoder.Terms, Params]:
+        channels, ops = self.config.channels, self.ops
+        terms, cache = model.forward(self.params, x, channels, mask, eps, beta, self._buffers, ops)
+        return terms, model.backward(cache, channels, beta, self._buffers, ops)
+
+    def score(self, histories: csr_matrix) -> Array:
+        """Logits of the last head at the posterior mean, in its block of (B, C M); -inf in all others."""
+        scores = np.full(histories.shape, -np.inf, dtype=np.float32)
+        logits = self.logits(self.codes(histories))
+        scores[:, -logits.shape[1] :] = logits
+        return hide_touched(scores, histories, logits.shape[1]) if self.config.fresh else scores
+
+    def logits(self, codes: Array, behaviour: int = -1) -> Array:
+        """Logits (B, M) of the head of a behaviour, by its place, at codes (B, Z)."""
+        return model.score(self.params, codes, self.config.channels, self._suffix(behaviour), self.ops)[0]
+
+    def codes(self, histories: csr_matrix) -> Array:
+        """Posterior means (B, Z) of the codes of histories."""
+        return model.encode(self.params, canonical(histories), self.config.channels, ops=self.ops)[0]
+
+    def click_gradient(self, histories: csr_matrix, d_scores: Array) -> csr_matrix:
+        """d <scores, d_scores> / d x at the clicks of every behaviour, at the posterior mean."""
+        channels, ops = self.config.channels, self.ops
+        mu, _, encoder = model.encode(self.params, histories, channels, ops=ops)
+        logits, decoder = model.score(self.params, mu, channels, self._suffix(-1), ops)
+        d_logits = np.ascontiguousarray(d_scores[:, -logits.shape[1] :])
+        return model.clicks_backward(d_logits, histories, encoder, decoder, channels, ops)
+
+    def restore(self, arrays: Params) -> None:
+        """Take over learnt arrays; raises ValueError where names or shapes are not this model's."""
+        config, channels = self.config, self.config.channels
+        n_columns = len(arrays[f"b_out{self._suffix(-1)}"]) * len(channels.behaviours)
+        wanted = model.shapes(n_columns, config.hidden, config.latent, channels)
+        if {name: array.shape for name, array in arrays.items()} != wanted:
+            raise ValueError("the arrays have other names or shapes than its settings ask for")
+        self.params = arrays
+
+    def _suffix(self, behaviour: int) -> str:
+        name = self.config.channels.behaviours[behaviour]
+        return f".{name}" if name else ""
+
+
+def hide_touched(scores: Array, histories: csr_matrix, n_items: int) -> Array:
+    """Scores (B, C M) that are -inf where another behaviour of the history has the item; written in place."""
+    touched = histories.tocoo()
+    scores[touched.row, scores.shape[1] - n_items + touched.col % n_items] = -np.inf
+    return scores
