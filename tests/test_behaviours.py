@@ -195,6 +195,7 @@ def test_damaged_arrays_are_refused(tmp_path):
         {"behaviours": "view,buy", "weights": "much,1"},
         {"likelihood": "bernoulli"},
         {"l2": 0.1},
+        {"negatives": 5},
         {"normalise": False},
         {"backend": "cuda"},
     ],

@@ -135,7 +135,9 @@ def _choose(
     if "seed" in kind().settings:
         chosen.setdefault("seed", seed)
     if data.behaviours:
-        chosen.setdefault("behaviours", ",".join(data.behaviours))
+        names = ",".join(data.behaviours)
+        if chosen.setdefault("behaviours", names) != names:
+            raise InputError(f"behaviours: want {names}, the blocks of the data, got {chosen['behaviours']}")
     if tune is None:
         kind(**chosen)  # a bad setting is said before the data is worked on
         return chosen, []

@@ -97,6 +97,8 @@ def make_split(
         return data.protocol_split(events, seed=seed)
     if Path(events, "ids.json").is_file():
         return read_split(Path(events))
+    if unseen and target is None:
+        raise InputError("--unseen needs --target")
     if behaviour_folders(events):
         return read_behaviours_split(events, target, VALIDATION_SHARE, seed)
     if target is not None:

@@ -28,9 +28,10 @@ BEHAVIOUR_WORDS = {
 def load(path_or_name: str | Path, format: str | None = None, **columns: Any) -> Events:
     """Events from an embedded set ("online-retail", "online-retail-raw") or from a file or folder.
 
-    `format` is one of `FORMATS`; None goes by the name: a folder or file of MovieLens, UserBehavior.csv, else
-    the suffix. `columns` are the keywords of `read_events`; a format that fixes its columns takes only
-    weights and min_weight. Raises InputError, one line, for whatever cannot be read.
+    `format` is one of `FORMATS`; None goes by the name: a folder or file of MovieLens, UserBehavior.csv, the
+    archive or folder of RetailRocket, else the suffix. `columns` are the keywords of `read_events`; a format
+    that fixes its columns takes only weights and min_weight.
+    Raises InputError, one line, for whatever cannot be read.
     """
     given = {name: value for name, value in columns.items() if value is not None}
     if str(path_or_name) in EMBEDDED and format is None:
@@ -140,6 +141,8 @@ _MOVIELENS = {
 def _guess(path: Path) -> str | None:
     if path.name in _MOVIELENS or (path.is_dir() and any((path / name).exists() for name in _MOVIELENS)):
         return "movielens"
+    if path.suffix == ".zip" or (path.is_dir() and any(path.glob("*_ecommerce.dat"))):
+        return "retailrocket"
     return "taobao" if path.name == "UserBehavior.csv" else None
 
 

@@ -31,7 +31,7 @@ class Settings(trained.Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name, only in (("likelihood", "multinomial"), ("normalise", True), ("l2", 0.0)):
+        for name, only in (("likelihood", "multinomial"), ("normalise", True), ("l2", 0.0), ("negatives", 0)):
             if getattr(self, name) != only:
                 raise InputError(f"{name}: this model has {only} alone, got {getattr(self, name)}")
         if self.backend not in BACKENDS:
@@ -87,25 +87,33 @@ class BehaviourVAE(AutoencoderRecommender):
         self.params = model.init_params(n_columns, config.hidden, config.latent, config.channels, rng)
         self.optimizers = {"all": make_optimizer(config.optimizer, config.lr, config.momentum, self.ops)}
 
-    def _gradients(self, x: Any, mask: Any, eps: Any, beta: float) -> tuple[autoencoder.Terms, Params]:
+    def _gradients(
+        self, params: Params, x: Any, mask: Any, eps: Any, beta: float
+    ) -> tuple[autoencoder.Terms, Params]:
         channels, ops = self.config.channels, self.ops
-        terms, cache = model.forward(self.params, x, channels, mask, eps, beta, self._buffers, ops)
+        terms, cache = model.forward(params, x, channels, mask, eps, beta, self._buffers, ops)
         return terms, model.backward(cache, channels, beta, self._buffers, ops)
 
+    def posterior(self, histories: csr_matrix) -> tuple[Array, Array | None]:
+        """Mean and log-variance of the codes of histories, each (B, Z); None where codes have no variance."""
+        return model.encode(self.params, canonical(histories), self.config.channels, ops=self.ops)[:2]
+
     def score(self, histories: csr_matrix) -> Array:
-        """Logits of the last head at the posterior mean, in its block of (B, C M); -inf in all others."""
-        scores = np.full(histories.shape, -np.inf, dtype=np.float32)
-        logits = self.logits(self.codes(histories))
+        """Scores (B, C M) at the posterior mean, see `decode`; where `fresh` -inf for touched items."""
+        scores = super().score(histories)
+        n_items = scores.shape[1] // len(self.config.channels.behaviours)
+        return hide_touched(scores, histories, n_items) if self.config.fresh else scores
+
+    def decode(self, codes: Array) -> Array:
+        """Scores (B, C M) of codes (B, Z): the logits of the last head in its block, -inf in all others."""
+        scores = np.full((len(codes), self.n_items), -np.inf, dtype=np.float32)
+        logits = self.logits(codes)
         scores[:, -logits.shape[1] :] = logits
-        return hide_touched(scores, histories, logits.shape[1]) if self.config.fresh else scores
+        return scores
 
     def logits(self, codes: Array, behaviour: int = -1) -> Array:
         """Logits (B, M) of the head of a behaviour, by its place, at codes (B, Z)."""
         return model.score(self.params, codes, self.config.channels, self._suffix(behaviour), self.ops)[0]
-
-    def codes(self, histories: csr_matrix) -> Array:
-        """Posterior means (B, Z) of the codes of histories."""
-        return model.encode(self.params, canonical(histories), self.config.channels, ops=self.ops)[0]
 
     def click_gradient(self, histories: csr_matrix, d_scores: Array) -> csr_matrix:
         """d <scores, d_scores> / d x at the clicks of every behaviour, at the posterior mean."""
