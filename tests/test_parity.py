@@ -181,7 +181,7 @@ def thresholds(size: int | None) -> Iterator[None]:
     modules = [m for name, m in sys.modules.items() if name.startswith("minigen.ops.") and ".numba_" in name]
     with pytest.MonkeyPatch.context() as patch:
         for module in modules if size is not None else []:
-            for name in {"PARALLEL", "SORTED", "SHARE", "SMALL"} & set(vars(module)):
+            for name in {"PARALLEL", "SORTED", "SHARE", "SMALL", "NARROW"} & set(vars(module)):
                 patch.setattr(module, name, size if name in ("PARALLEL", "SORTED") else 0)
         yield
 

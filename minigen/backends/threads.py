@@ -13,6 +13,8 @@ from typing import Any
 
 _VARIABLE = "OPENBLAS_THREAD_TIMEOUT"
 _CYCLES = "4"  # as a power of 2; the smallest that OpenBLAS takes
+_SPIN = "GOMP_SPINCOUNT"  # of Numba's own threads, where GNU OpenMP runs them
+_TURNS = "10000"  # a tenth of a millisecond; without it they hold the cores for some milliseconds
 
 
 def settle() -> None:
@@ -24,6 +26,8 @@ def settle() -> None:
     from threadpoolctl import threadpool_info
 
     os.environ.setdefault(_VARIABLE, _CYCLES)  # for a BLAS that is not loaded yet
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault(_SPIN, _TURNS)  # read with the first parallel kernel
     pools = [pool for pool in threadpool_info() if pool["user_api"] == "blas"]
     asleep = [_sleeps(pool) for pool in pools]
     if not all(asleep):

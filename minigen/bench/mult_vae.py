@@ -90,6 +90,7 @@ def operation_cases(sizes: Sizes, backend: str) -> dict[str, Case]:
     w_in, b_in, hidden, d_hidden = draw(m, h), draw(h), draw(b, h), draw(b, h)
     w_out, b_out, d_logits = draw(h, m), draw(m), draw(b, m)
     logits, d_w, scores, d_w_in = draw(b, m), draw(h, m), draw(b, m), draw(m, h)  # what a step reuses
+    in_place = draw(b, m)
     in_cache = ops.sparse_dense_forward(x, w_in, b_in)[1]
     out_cache = ops.dense_forward(hidden, w_out, b_out)[1]
     mask = ops.put(rng.random(clicks) < 0.5)
@@ -112,7 +113,7 @@ def operation_cases(sizes: Sizes, backend: str) -> dict[str, Case]:
         "dense_backward": (lambda: ops.dense_backward(d_logits, out_cache, out=d_w), 4e-9 * b * h * m),
         "sparse_dense_forward": (lambda: ops.sparse_dense_forward(x, w_in, b_in), 0),
         "sparse_dense_backward": (lambda: ops.sparse_dense_backward(d_hidden, in_cache, False, d_w_in), 0),
-        "softmax_nll": (lambda: ops.softmax_nll_forward(scores, x, out=d_logits), 0),
+        "softmax_nll": (lambda: ops.softmax_nll_forward(in_place, x, out=in_place), 0),
         "adam": (lambda: ops.adam_step(moved, d_w, state), 0),
         "normalise_dropout": (normalise, 0),
         "top_k": (lambda: ops.top_k(scores, min(100, m), x), 0),

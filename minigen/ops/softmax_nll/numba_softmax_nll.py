@@ -27,46 +27,49 @@ def softmax_nll_forward(logits: Array, x: CSR, out: Array | None = None) -> tupl
         return reference.softmax_nll_forward(logits, x, out)
     want_same_shape(logits=logits, x=x)
     want_canonical("x", x)
-    if out is None:
-        out = np.array(logits, order="C")
-    else:
-        want_same_shape(logits=logits, out=out)
-        if out is not logits:
-            np.copyto(out, logits)
+    out = np.empty(logits.shape, logits.dtype) if out is None else out
+    want_same_shape(logits=logits, out=out)
     weights = x.data.astype(out.dtype, copy=False)
     loss = np.empty(len(out))
     rows = _rows_parallel if out.size >= PARALLEL else _rows
-    rows(out, x.indptr, x.indices, weights, loss)
+    rows(np.ascontiguousarray(logits), x.indptr, x.indices, weights, loss, out is logits, out)
     return float(loss.sum()) / len(out), SoftmaxNLLCache(out)
 
 
 @fast
-def _rows(logits: Array, indptr: Any, items: Any, weights: Array, loss: Array) -> None:
+def _rows(
+    logits: Array, indptr: Any, items: Any, weights: Array, loss: Array, in_place: bool, out: Array
+) -> None:
     for u in range(len(logits)):
         clicks = slice(indptr[u], indptr[u + 1])
-        loss[u] = _row(logits[u], items[clicks], weights[clicks], len(logits))
+        loss[u] = _row(logits[u], items[clicks], weights[clicks], len(logits), in_place, out[u])
 
 
 @parallel
-def _rows_parallel(logits: Array, indptr: Any, items: Any, weights: Array, loss: Array) -> None:
+def _rows_parallel(
+    logits: Array, indptr: Any, items: Any, weights: Array, loss: Array, in_place: bool, out: Array
+) -> None:
     for u in prange(len(logits)):
         clicks = slice(indptr[u], indptr[u + 1])
-        loss[u] = _row(logits[u], items[clicks], weights[clicks], len(logits))
+        loss[u] = _row(logits[u], items[clicks], weights[clicks], len(logits), in_place, out[u])
 
 
 @fast
-def _row(row: Array, items: Any, weights: Array, n_users: int) -> float:
-    """Replace a row of logits by its gradient; returns its loss."""
-    top = row_max(row)
+def _row(logits: Array, items: Any, weights: Array, n_users: int, in_place: bool, row: Array) -> float:
+    """Write the gradient of a row of logits into `row`, the same row or another; returns its loss."""
+    top = row_max(logits)
     n = log_p = 0.0
     for q in range(items.size):  # log_p = weights @ (row[items] - top)
-        log_p += weights[q] * (row[items[q]] - top)
+        log_p += weights[q] * (logits[items[q]] - top)
         n += weights[q]
     total = 0.0
-    for start in range(0, row.size, _RUN):  # row = np.exp(row - top); total = row.sum()
-        run = row[start : start + _RUN]
+    for start in range(0, row.size, _RUN):  # row = np.exp(logits - top); total = row.sum()
+        run, before = row[start : start + _RUN], logits[start : start + _RUN]
         part: Any = row.dtype.type(0)
-        for j in range(run.size):
+        if not in_place:
+            for j in range(run.size):
+                run[j] = before[j]
+        for j in range(run.size):  # of one array: the same loop over two that may overlap is no vector's
             run[j] = exp_below(run[j] - top)
             part += run[j]
         total += part
