@@ -17,13 +17,25 @@ class Optimizer(Protocol):
     lr: float
 
     def step(self, params: Params, grads: Params) -> None:
-        """Move every array of `params` against the gradient of the same name."""
+        """Move every array of `params` against the gradient of the same name.
+
+        Raises FloatingPointError for a gradient that is not finite, before anything moves.
+        """
 
     def arrays(self) -> Params:
         """What the optimiser remembers, by name."""
 
     def restore(self, arrays: Params) -> None:
         """Go on from `arrays()` of an earlier run."""
+
+
+def _want_finite(params: Params, grads: Params) -> None:
+    """Raise FloatingPointError before anything moves: one such number would spoil every weight."""
+    for name in params:
+        grad: Any = grads[name]
+        values = grad.values if isinstance(grad, Lines) else grad
+        if isinstance(values, np.ndarray) and not np.isfinite(values).all():  # a device has no time for it
+            raise FloatingPointError(f"the gradient of {name} became nan or infinite")
 
 
 class SGD:
@@ -40,6 +52,7 @@ class SGD:
 
     def step(self, params: Params, grads: Params) -> None:
         """Move every array of `params` in place; gradients are left as they are."""
+        _want_finite(params, grads)
         for name, w in params.items():
             move = grads[name]
             if self.momentum:
@@ -83,6 +96,7 @@ class Adam:
 
         Where a gradient is `Lines`, only these move: columns of an array whose transpose is C-contiguous.
         """
+        _want_finite(params, grads)
         numbers = self.lr, self.beta1, self.beta2, self.eps
         for name, w in params.items():
             grad: Any = grads[name]

@@ -13,6 +13,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from minigen import backends
+from minigen.optimizers import SGD, Adam
+
 _EQUATION = re.compile(r"\[eq:([a-z0-9-]+)\]")
 _FORWARD = re.compile(r"(.+_)?(forward|encode|decode)")
 
@@ -76,6 +79,51 @@ def tracing() -> Iterator[list[Call]]:
         sys.setprofile(before)
 
 
+@contextmanager
+def faults_raised() -> Iterator[None]:
+    """Raise FloatingPointError at the first operation of a training step that makes nan or infinity.
+
+    The weights are watched as well: what an optimiser's step makes of them is its own.
+    """
+    known = _functions_with_equations(twins=True)
+    moving = {optimizer.step.__code__ for optimizer in (Adam, SGD)}
+    steps = 0
+
+    def watch(frame: FrameType, event: str, value: Any) -> None:
+        nonlocal steps
+        code = frame.f_code
+        if event not in ("call", "return"):
+            return
+        if code.co_name == "train_step":
+            steps += 1 if event == "call" else -1
+        elif steps and event == "return":
+            seen = Call(*known.get(code, ("", "")), 0)
+            if code in moving:
+                seen = Call("the optimiser's step", "", 0)
+                _collect(seen, "", frame.f_locals["params"])
+            elif code in known:
+                _collect(seen, "", value)
+            _want_finite(seen)
+
+    before = sys.getprofile()
+    sys.setprofile(watch)
+    try:
+        yield
+    finally:
+        sys.setprofile(before)
+
+
+def _want_finite(call: Call) -> None:
+    of = call.name + (f" [eq:{call.equation}]" if call.equation else "")
+    for array in call.arrays:
+        if not np.isfinite((array.low or 0.0) + (array.high or 0.0)):
+            of_array = f"in {array.name or 'an array'} of shape {array.shape}"
+            raise FloatingPointError(f"{of} made {array.low} to {array.high} {of_array}")
+    for number in call.numbers:
+        if not np.isfinite(number):
+            raise FloatingPointError(f"{of} made {number}")
+
+
 def _collect(call: Call, name: str, value: Any) -> None:
     """Note the arrays and numbers of a returned value: a later operation may write over them."""
     if isinstance(value, np.ndarray):
@@ -94,7 +142,8 @@ def _collect(call: Call, name: str, value: Any) -> None:
             _collect(call, name, item)
 
 
-def _functions_with_equations() -> dict[CodeType, tuple[str, str]]:
+def _functions_with_equations(twins: bool = False) -> dict[CodeType, tuple[str, str]]:
+    """What tells an operation from a helper; `twins` have the equation of the operation of their name."""
     known = {}
     for module in [module for name, module in sys.modules.items() if name.startswith("minigen.")]:
         for thing in list(vars(module).values()):
@@ -103,4 +152,10 @@ def _functions_with_equations() -> dict[CodeType, tuple[str, str]]:
                 found = _EQUATION.search(getattr(function, "__doc__", None) or "")
                 if found and isinstance(getattr(function, "__code__", None), CodeType):
                     known[function.__code__] = function.__name__, found.group(1)
+    if twins:
+        equations = dict(known.values())
+        for rung in map(backends.load, backends.BACKENDS[:2] if "numba" in sys.modules else ()):
+            for name, served in rung.rungs.items():
+                if served == "numba" and name in equations:
+                    known[getattr(rung, name).__code__] = name, equations[name]
     return known

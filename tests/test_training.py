@@ -129,8 +129,11 @@ def test_a_loss_that_is_no_number_stops_training_and_keeps_the_last_checkpoint(t
         if state.step == 5:
             model.params["w_mu"][0, 0] = np.nan
 
-    # Seen by the loss of the next step, or before that by a checkpoint of the step itself.
-    for seconds, message in ((1e9, "loss became nan at step 6"), (0, "w_mu is not finite after step 5")):
+    # Seen by the gradients of the next step, or before that by a checkpoint of the step itself.
+    for seconds, message in (
+        (1e9, "the gradient of w_in became nan or infinite at step 6"),
+        (0, "weights: w_mu became nan or infinite at step 5"),
+    ):
         model.start(clicks())
         plan = Plan(epochs=4, batch=16, checkpoint_seconds=seconds)
         with pytest.raises(NumericalError, match=f"{message}.* smaller learning rate"):

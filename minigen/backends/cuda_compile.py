@@ -76,7 +76,7 @@ def assemble(ptx: str, architecture: int) -> dict[str, int]:
         command = [str(ptxas()), "-v", f"-arch=sm_{architecture}", str(source), "-o", f"{source}.cubin"]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise InputError(f"ptxas refuses a kernel: {' '.join(done.stderr.split())}")
+        raise InputError(f"ptxas refuses a kernel: {done.stderr}")
     return {name: sum(map(int, re.findall(pattern, done.stderr))) for name, pattern in _FIGURES.items()}
 
 

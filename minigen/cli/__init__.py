@@ -101,5 +101,5 @@ def main(args: list[str] | None = None) -> None:
 
 
 def _fail(message: str, code: int = 2) -> None:
-    print(f"minigen: {' '.join(message.split())}", file=sys.stderr)
+    print(f"minigen: {InputError(message)}", file=sys.stderr)
     sys.exit(code)

@@ -9,6 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
+from minigen.cli import work
+
 MODELS = {  # id -> where its class is
     "gan": ("minigen.gan_training", "GAN"),
     "wgan-gp": ("minigen.gan_training", "WGAN"),
@@ -36,6 +38,7 @@ def generate(
     checkpoint_seconds: Annotated[
         float, typer.Option(help="Time between checkpoints; 0: one after every step.")
     ] = 60.0,
+    debug_numerics: work.DebugOption = False,
     json: Annotated[Path | None, typer.Option(help="Write settings and figures to this file.")] = None,
 ) -> None:
     """Train MODEL, draw its samples, an animation of training and more into OUT, and measure the samples."""
@@ -50,7 +53,8 @@ def generate(
     console.print(table.describe(), markup=False)
     rows = []
     for folder, chosen in runs:
-        rows.append(run_once(model_class(model), chosen, table, out / folder, resume, checkpoint_seconds))
+        with work.watched(debug_numerics):
+            rows.append(run_once(model_class(model), chosen, table, out / folder, resume, checkpoint_seconds))
         print_runs([rows[-1]])
     if len(rows) > 1:
         print_runs(rows)

@@ -15,8 +15,17 @@ from rich.table import Table
 from rich.text import Text
 
 from minigen import __version__
+from minigen.errors import printable
 
-console = Console(highlight=False)
+
+class _Console(Console):
+    """A console on which text from the data stays text: no character of it steers the terminal."""
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        super().print(*(printable(o) if isinstance(o, str) else o for o in objects), **options)
+
+
+console = _Console(highlight=False)
 
 
 def program() -> str:
@@ -36,12 +45,12 @@ def print_table(
 
     Without `rules` between them, more columns fit a narrow terminal.
     """
-    table, cells = Table(title=Text(title), title_justify="left"), [list(row) for row in rows]
+    table, cells = Table(title=Text(printable(title)), title_justify="left"), [list(row) for row in rows]
     if not rules:
         table.box, table.padding = None, (0, 1, 0, 0)
     for n, column in enumerate(columns):
         numbers = cells and all(isinstance(row[n], int | float | None) for row in cells)
-        table.add_column(Text(column), justify="right" if numbers else "left", overflow="fold")
+        table.add_column(Text(printable(column)), justify="right" if numbers else "left", overflow="fold")
     for row in cells:
         table.add_row(*(Text(_cell(value)) for value in row))
     console.print(table)
@@ -50,7 +59,7 @@ def print_table(
 def _cell(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4f}"
-    return "" if value is None else str(value)
+    return "" if value is None else printable(str(value))
 
 
 def write_json(

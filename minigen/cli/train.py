@@ -40,6 +40,7 @@ def train(
     checkpoint_seconds: Annotated[
         float, typer.Option(help="Time between checkpoints; 0: one after every step.")
     ] = 60.0,
+    debug_numerics: work.DebugOption = False,
     test: work.TestOption = None,
     split: work.SplitOption = "strong",
     held_out: work.HeldOutOption = None,
@@ -96,7 +97,8 @@ def train(
     console.print(work.describe(data))
     given = ["fresh=true"] if unseen and data.behaviours else []
     chosen, trials = _choose(kind, given + (settings or []), tune, data, seed)
-    fitted, data = work.fit(kind, chosen, data, out, resume, refit, checkpoint_seconds)
+    with work.watched(debug_numerics):
+        fitted, data = work.fit(kind, chosen, data, out, resume, refit, checkpoint_seconds)
     row = work.measure(fitted, data.test, metrics)
     work.print_rows([row])
     if data.behaviours:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -48,6 +49,10 @@ UnseenOption = Annotated[
     typer.Option("--unseen", help="With --target: hide what else a user did to an item that is to be found."),
 ]
 DuplicatesOption = Annotated[str, typer.Option(help="Repeated events: once (count one) or sum.")]
+DebugOption = Annotated[
+    bool,
+    typer.Option("--debug-numerics", help="Stop at the first operation that makes nan or infinity; slow."),
+]
 
 
 def check_run_folder(out: Path, resume: bool) -> None:
@@ -173,6 +178,13 @@ def fit(
         return _fit_with_progress(model, final, out, checkpoint_seconds), final
     except KeyboardInterrupt:
         raise Interrupted(f"add --resume to go on with {out}") from None
+
+
+def watched(debug_numerics: bool) -> AbstractContextManager[None]:
+    """What training runs in: `minigen.trace.faults_raised` where asked, else nothing."""
+    from minigen.trace import faults_raised
+
+    return faults_raised() if debug_numerics else nullcontext()
 
 
 def _fit_with_progress(

@@ -12,6 +12,7 @@ import polars as pl
 
 from minigen.data.parse import as_id, as_number, as_time
 from minigen.data.tables import ROW, TEXT, Table, collect, open_table, reading
+from minigen.data.values import check_values
 from minigen.errors import InputError
 
 COLUMNS = ("user", "item", "behaviour", "time", "weight")
@@ -115,7 +116,7 @@ def read_events(
     }
     with reading(path):
         frame = _typed(table, _find_columns(path, table, asked), rename)
-        skipped = _check(path, table, frame, check_weights(weights))
+        skipped = check_values(path, table, frame, bool(check_weights(weights)))
         names = _item_names(frame)
     present = [name for name in COLUMNS if name in frame.collect_schema().names()]
     frame = frame.filter(pl.col("user").is_not_null() & pl.col("item").is_not_null()).select(present)
@@ -169,6 +170,8 @@ def _find_columns(path: Path, table: Table, asked: Mapping[str, str | None]) -> 
             column = name
         if column is None:
             continue
+        if f"{column}_duplicated_0" in table.columns:  # what polars calls the second of a name
+            raise InputError(f"{path}: the column {column!r} of the {name} stands twice in the header")
         if column not in table.columns:
             there = ", ".join(table.columns[:20])
             raise InputError(f"{path}: no column {column!r} for the {name}; its columns are {there}")
@@ -187,6 +190,8 @@ def _typed(table: Table, columns: Mapping[str, str], rename: Mapping[str, str] |
             typed[name] = as_time(column, dtype, _holds_numbers(table, column))
         else:
             typed[name] = as_id(column, dtype)
+            if table.json and name in ("user", "item"):
+                typed[f"_{name}"] = table.rounded(typed[name])
         if name in ("weight", "time"):
             typed[f"_{name}"] = column.cast(pl.String)
     if rename and "behaviour" in typed:
@@ -201,42 +206,6 @@ def _holds_numbers(table: Table, column: pl.Expr) -> bool:
         "value"
     ].drop_nulls()
     return len(first) > 0 and first.str.strip_chars().cast(pl.Float64, strict=False).is_not_null().all()
-
-
-def _check(path: Path, table: Table, frame: pl.LazyFrame, weights: Mapping[str, float]) -> int:
-    """One pass over the table: the number of rows without an id, or InputError for the first bad value."""
-    names = frame.collect_schema().names()
-    known = pl.col("user").is_not_null() & pl.col("item").is_not_null()
-    bad = {"_valid": ~pl.col("_valid")}
-    if "weight" in names:
-        weight = pl.col("weight")
-        bad["weight"] = known & ~(weight.is_finite() & (weight >= 0)).fill_null(False)
-    if "time" in names:
-        bad["time"] = known & pl.col("time").is_null()
-    if weights and "behaviour" in names:
-        bad["behaviour"] = known & pl.col("behaviour").is_null()
-    first = {name: pl.col(ROW).filter(test).min() for name, test in bad.items()}
-    result = collect(frame.select(**first, known=known.sum(), rows=pl.len())).row(0, named=True)
-    for name in bad:
-        if (row := result[name]) is not None:
-            raise InputError(f"{path}, {table.unit} {row + table.first}: {_complaint(frame, name, row)}")
-    if result["known"] == 0:
-        raise InputError(f"{path}: holds no event with a user and an item")
-    return result["rows"] - result["known"]
-
-
-def _complaint(frame: pl.LazyFrame, name: str, row: int) -> str:
-    if name == "_valid":
-        return "is not a JSON object"
-    values = collect(frame.filter(pl.col(ROW) == row)).row(0, named=True)
-    value = values.get(f"_{name}")
-    if value is None:
-        return f"{name} is missing"
-    if name == "time":
-        return f"time {value!r} is neither epoch seconds nor an ISO time"
-    number = values["weight"]
-    fault = "is not a number" if number is None else "is negative" if number < 0 else "is not finite"
-    return f"weight {value!r} {fault}"
 
 
 def _item_names(frame: pl.LazyFrame) -> dict[str, str]:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
+from minigen.data.archives import open_zip
 from minigen.data.events import Events, read_events, weigh
 from minigen.data.lightgcn import read_lightgcn
 from minigen.data.online_retail import load_clean, load_raw
-from minigen.data.tables import reading, want_file
+from minigen.data.tables import first_lines, reading, want_file
 from minigen.errors import InputError
 
 EMBEDDED: dict[str, Callable[[], Events]] = {"online-retail": load_clean, "online-retail-raw": load_raw}
@@ -114,8 +114,7 @@ def read_triples(path: str | Path) -> Events:
     """A line an event without a header: user, item and perhaps weight and time, apart by tabs or blanks."""
     path = Path(path)
     want_file(path)
-    with reading(path), path.open(encoding="utf-8-sig") as file:
-        first = file.readline().rstrip("\r\n")
+    (first,) = first_lines(path, 1)
     separator = "\t" if "\t" in first else " "
     header = ["user", "item", "weight", "time"][: first.count(separator) + 1]
     return read_events(path, format="csv", separator=separator, header=header)
@@ -179,9 +178,6 @@ def _titles(ratings: Path) -> dict[str, str]:
 def _members(path: Path) -> list[tuple[str, bytes]]:
     if path.is_dir():
         return [(file.name, file.read_bytes()) for file in sorted(path.iterdir()) if file.suffix == ".dat"]
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = [name for name in archive.namelist() if name.endswith(".dat")]
-            return [(Path(name).name, archive.read(name)) for name in names]
-    except zipfile.BadZipFile as error:
-        raise InputError(f"{path}: is no zip archive") from error
+    with open_zip(path) as archive:
+        names = [name for name in archive.namelist() if name.endswith(".dat")]
+        return [(Path(name).name, archive.read(name)) for name in names]

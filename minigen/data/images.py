@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import lzma
 import math
-import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Callable
@@ -15,6 +14,7 @@ from typing import IO, Any
 
 import numpy as np
 
+from minigen.data.archives import open_zip
 from minigen.data.vectors import Vectors
 from minigen.errors import InputError
 
@@ -24,8 +24,6 @@ _OPEN: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".xz": lzma.open}
 _BYTES = 0x08  # the idx code of unsigned bytes
 _LARGEST = 2**31  # bytes of one file
 _BROKEN = (OSError, EOFError, zlib.error, lzma.LZMAError)  # what a damaged archive raises
-
-_FOREIGN = (ValueError, KeyError, TypeError, MemoryError, zipfile.BadZipFile)  # and one that is no .npz
 
 
 @dataclass(frozen=True)
@@ -155,15 +153,11 @@ def _parse_idx(path: Path, file: IO[Any]) -> np.ndarray:
 
 
 def _of_digit(path: Path, pixels: int) -> np.ndarray:
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+    with open_zip(path), np.load(path, allow_pickle=False) as archive:
+        try:
             x, y = archive["x"], archive["y"]
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except (*_BROKEN, *_FOREIGN) as error:
-        raise InputError(
-            f"{path} is damaged, or lacks x or y: {' '.join(str(error).split())[:120]}"
-        ) from None
-    if x.dtype != np.uint8 or x.shape != (len(x), pixels) or y.size != len(x):
+        except (ValueError, KeyError, TypeError, AttributeError, MemoryError) as error:
+            raise InputError(f"{path} is damaged, or lacks x or y: {error}") from None
+    if x.dtype != np.uint8 or x.shape != (y.size, pixels):
         raise InputError(f"{path}: want x (N, {pixels}) of uint8 and y (N, 1), got {x.shape} and {y.shape}")
     return x[y.reshape(-1) == 0]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +9,7 @@ import polars as pl
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, load_npz
 
+from minigen.data.archives import open_zip
 from minigen.data.events import Events
 from minigen.data.interactions import Split
 from minigen.data.splits import fixed_split
@@ -28,7 +28,7 @@ def read_lightgcn(path: str | Path) -> Events:
     frame = (
         scan_lines(path).sort(ROW).select(user=words.list.first(), item=words.list.slice(1)).explode("item")
     )
-    return Events(frame.filter(pl.col("item").is_not_null()), str(path))
+    return Events(frame.drop_nulls(), str(path))
 
 
 def read_lightgcn_split(folder: str | Path, name: str | None = None, n_users: int | None = None) -> Split:
@@ -59,10 +59,14 @@ def read_adjacency(path: str | Path, n_users: int | None = None) -> csr_matrix:
     path = Path(path)
     if not path.exists():
         raise InputError(f"{path}: no such file")
-    try:
-        adjacency = csr_matrix(load_npz(path)).sorted_indices()
-    except (ValueError, OSError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path}: is no sparse matrix that scipy saved") from error
+    with open_zip(path):
+        try:
+            saved = load_npz(path)
+            if hasattr(saved, "check_format"):  # compiled code goes where indices point
+                saved.check_format(full_check=True)
+            adjacency = csr_matrix(saved).sorted_indices()
+        except (ValueError, KeyError, TypeError, AttributeError, NotImplementedError):
+            raise InputError(f"{path}: is no sparse matrix that scipy saved") from None
     # A user's neighbours all come after it, an item's before.
     number = np.arange(adjacency.shape[0])
     filled = np.diff(adjacency.indptr) > 0

@@ -14,6 +14,8 @@ from minigen.data.interactions import Interactions
 from minigen.data.tables import collect, reading
 from minigen.errors import InputError
 
+LARGEST = np.finfo(np.float32).max
+
 
 def to_interactions(
     events: Events,
@@ -27,12 +29,14 @@ def to_interactions(
     duplicates "sum" adds the weights of a repeated pair (1 an event where there are none), "once" keeps the
     largest. k_core (user_min, item_min), or one number for both: the items a user and the users an item must
     have, counted again until nothing changes (`iterate`) or once.
-    Raises InputError where nothing is left.
+    Raises InputError where nothing is left, or a weight is beyond float32.
     """
     if duplicates not in ("sum", "once"):
         raise InputError(f"duplicates: want sum or once, got {duplicates!r}")
     user_min, item_min = (k_core, k_core) if isinstance(k_core, int) else k_core
     pairs = _pairs(events, duplicates)
+    if pairs.is_empty():
+        raise InputError(f"{events.source}: no event has a weight above 0")
     users, rows = _codes(pairs["user"])
     items, columns = _codes(pairs["item"])
     keep = core_mask(rows, columns, user_min, item_min, iterate)
@@ -41,7 +45,11 @@ def to_interactions(
     rows, kept_users = _recode(rows[keep], users)
     columns, kept_items = _recode(columns[keep], items)
     shape = (len(kept_users), len(kept_items))
-    matrix = csr_matrix((pairs["weight"].to_numpy()[keep].astype(np.float32), (rows, columns)), shape=shape)
+    with np.errstate(over="ignore", under="ignore"):
+        weights = pairs["weight"].to_numpy()[keep].astype(np.float32)
+    if not np.isfinite(weights).all():
+        raise InputError(f"{events.source}: the weights of a pair add up to more than {LARGEST:.3g}")
+    matrix = csr_matrix((weights, (rows, columns)), shape=shape)
     matrix.sort_indices()
     names = {item: events.item_names[item] for item in kept_items if item in events.item_names}
     return Interactions(matrix, kept_users, kept_items, names)
@@ -99,8 +107,6 @@ def _recode(codes: NDArray[np.int64], ids: list[str]) -> tuple[NDArray[np.int64]
 def _nothing_left(
     events: Events, rows: NDArray[np.integer], columns: NDArray[np.integer], user_min: int, item_min: int
 ) -> str:
-    if rows.size == 0:
-        return f"{events.source}: no event has a weight above 0"
     low, high = (
         1,
         max(user_min, item_min),

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import polars as pl
 
 # 1e11 seconds is the year 5138, 1e11 milliseconds is 1973: no log is older in one and younger in the other.
 LARGEST_SECOND = 1e11
+EARLIEST, LATEST = datetime(1, 1, 1), datetime(9999, 12, 31, 23, 59, 59)  # what Python can hold
 OFFSET_FORMAT = "%Y-%m-%d %H:%M:%S%.f%z"
 TIME_FORMATS = ("%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%d %H:%M")
 
@@ -33,8 +36,14 @@ def as_number(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
 def as_time(column: pl.Expr, dtype: pl.DataType, numbers: bool = False) -> pl.Expr:
     """A UTC time in milliseconds from epoch seconds, epoch milliseconds, ISO text, dates or datetimes.
 
-    `numbers` says that a text column holds epochs alone, and spares the search for ISO times.
+    Missing where it is none, or beyond the years 1 to 9999.  `numbers` says that a text column holds epochs
+    alone, and spares the search for ISO times.
     """
+    time = _any_time(column, dtype, numbers)
+    return pl.when(time.is_between(pl.lit(EARLIEST), pl.lit(LATEST))).then(time)
+
+
+def _any_time(column: pl.Expr, dtype: pl.DataType, numbers: bool) -> pl.Expr:
     if isinstance(dtype, pl.Datetime):
         utc = column.dt.convert_time_zone("UTC").dt.replace_time_zone(None) if dtype.time_zone else column
         return utc.cast(pl.Datetime("ms"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from tokenize import TokenError
 
 import numpy as np
 from scipy.sparse import csr_matrix
@@ -61,8 +62,8 @@ def open_rows(folder: Path, shape: tuple[int, int]) -> csr_matrix:
         matrix.check_format(full_check=True)
     except OSError as error:
         raise InputError(f"cannot read {folder}: {error.strerror or error}") from None
-    except (ValueError, EOFError, TypeError) as error:
-        raise InputError(f"the rows in {folder} are damaged: {' '.join(str(error).split())}") from None
+    except (ValueError, EOFError, TypeError, SyntaxError, TokenError) as error:
+        raise InputError(f"the rows in {folder} are damaged: {error}") from None
     return matrix
 
 

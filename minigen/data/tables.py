@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
+import sys
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import IO, Any, cast
 
 import polars as pl
 
+from minigen.data.archives import check_gzip
 from minigen.errors import InputError
 
 ROW = "_row"
@@ -28,6 +32,7 @@ SUFFIXES = {
 STREAM: dict[str, Any] = (
     {"engine": "streaming"} if tuple(int(part) for part in pl.__version__.split(".")[:2]) >= (1, 25) else {}
 )
+_GZIP, _PACKED = b"\x1f\x8b", (b"\x28\xb5\x2f\xfd", b"\x78\x01", b"\x78\x9c", b"\x78\xda")  # zstd, zlib
 # A byte that no text file holds: a "table" whose one column is the whole line.
 NO_SEPARATOR = "\x01"
 
@@ -46,16 +51,25 @@ class Table:
     def column(self, name: str) -> pl.Expr:
         """The expression that reads the column `name`."""
         if self.json:
-            return pl.col(TEXT).str.json_path_match(f"$['{name}']")
+            if "\\" in name:
+                raise InputError(f"{name!r}: a column of JSON lines has no backslash in its name")
+            key = name.replace("'", r"\'")
+            return pl.col(TEXT).str.json_path_match(f"$['{key}']")
         if self.separator is not None:
             parts = pl.col(TEXT).str.split(self.separator)
             return parts.list.get(self.columns.index(name), null_on_oob=True)
         return pl.col(name)
 
+    def rounded(self, id: pl.Expr) -> pl.Expr:
+        """Whether an id of JSON lines is a number that lost digits: beyond 64 bits they become floats."""
+        quoted = pl.concat_str(pl.lit('"'), id, pl.lit('"'))
+        return id.str.contains(r"^-?\d(\.\d+)?e\+?\d+$") & ~pl.col(TEXT).str.contains(quoted, literal=True)
+
 
 def collect(frame: pl.LazyFrame) -> pl.DataFrame:
     """The result of a lazy frame, computed in batches where polars can, so that only the result is held."""
-    return cast("pl.DataFrame", frame.collect(**STREAM))
+    with _silent_panics():
+        return cast("pl.DataFrame", frame.collect(**STREAM))
 
 
 @contextmanager
@@ -68,6 +82,31 @@ def reading(path: object) -> Iterator[None]:
         raise InputError(f"{path}: cannot be read: {reason}") from error
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: is not UTF-8 text (byte {error.start})") from error
+
+
+@contextmanager
+def _silent_panics() -> Iterator[None]:
+    """Drop what polars prints when it stumbles over a damaged file: the exception says it in one line."""
+    try:
+        sys.stderr.flush()
+        stderr = os.dup(2)
+    except (OSError, AttributeError):  # nothing is printed anyway
+        yield
+        return
+    with TemporaryFile() as kept:
+        os.dup2(kept.fileno(), 2)
+        dropped = False
+        try:
+            yield
+        except pl.exceptions.PanicException:
+            dropped = True
+            raise
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
+            kept.seek(0)
+            if not dropped and (said := kept.read()):
+                os.write(2, said)
 
 
 def format_of(path: Path, format: str | None = None) -> str:
@@ -96,7 +135,7 @@ def open_table(
         if kind == "parquet":
             frame = pl.scan_parquet(path).with_row_index(ROW)
             return Table(frame, frame.collect_schema().names()[1:], unit="row")
-        first = _first_lines(path, 1 if kind == "csv" else 100)
+        first = first_lines(path, 1 if kind == "csv" else 100)
         if kind == "jsonl":
             return Table(scan_lines(path), _json_keys(path, first), json=True)
         if separator is None:
@@ -137,16 +176,25 @@ def want_file(path: Path) -> None:
         raise InputError(f"{path}: no such file")
     if path.stat().st_size == 0:
         raise InputError(f"{path}: is empty")
+    with path.open("rb") as file:
+        head = file.read(4)
+    if path.suffix == ".gz" or head.startswith(_GZIP):
+        check_gzip(path)
+    elif head.startswith(_PACKED):
+        raise InputError(f"{path}: is packed in a way that is not read here; unpack it, or use gzip")
 
 
 def open_bytes(path: Path) -> IO[bytes]:
-    """The bytes of a file, unpacked where its name ends in .gz."""
-    return cast("IO[bytes]", gzip.open(path) if path.suffix == ".gz" else path.open("rb"))
+    """The bytes of a file, unpacked where it is gzipped."""
+    with path.open("rb") as file:
+        packed = file.read(2) == _GZIP
+    return cast("IO[bytes]", gzip.open(path) if packed else path.open("rb"))
 
 
-def _first_lines(path: Path, count: int) -> list[str]:
+def first_lines(path: Path, count: int) -> list[str]:
+    """The first `count` lines that are not empty.  Raises InputError where there are none, or no text."""
     lines = []
-    with open_bytes(path) as file:
+    with reading(path), open_bytes(path) as file:
         for line in file:
             if line.startswith((b"\xff\xfe", b"\xfe\xff")):
                 raise InputError(f"{path}: is UTF-16 text; save it as UTF-8")
@@ -164,7 +212,7 @@ def _json_keys(path: Path, lines: list[str]) -> list[str]:
     for number, line in enumerate(lines, 1):
         try:
             row = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             row = None
         if not isinstance(row, dict):
             raise InputError(f"{path}, line {number}: is not a JSON object")

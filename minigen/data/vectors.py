@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
+from tokenize import TokenError
 
 import numpy as np
 
@@ -65,17 +67,22 @@ def _of_file(path: Path) -> Vectors:
         raise InputError(f"{path}: {'is empty' if path.is_file() else 'no such file'}")
     try:
         if path.suffix == ".npy":
-            x = np.load(path, allow_pickle=False)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of a header from Python 2
+                x = np.load(path, allow_pickle=False)
         else:
             x = np.loadtxt(path, delimiter=",", ndmin=2)
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from None
-    except (ValueError, EOFError) as error:
-        raise InputError(f"{path}: want rows of numbers: {' '.join(str(error).split())[:120]}") from None
+    except (ValueError, EOFError, MemoryError, SyntaxError, TokenError) as error:
+        raise InputError(f"{path}: want rows of numbers: {error}") from None
     if not isinstance(x, np.ndarray) or x.ndim != 2 or x.shape[1] < 2 or len(x) < 20:
         raise InputError(f"{path}: want 20 rows or more of 2 numbers or more, got {np.shape(x)}")
-    if not np.issubdtype(x.dtype, np.number) or np.iscomplexobj(x) or not np.isfinite(x).all():
-        raise InputError(f"{path}: want finite numbers alone")
-    x = np.random.default_rng(0).permutation(x.astype(np.float32))
+    if not np.issubdtype(x.dtype, np.number) or np.iscomplexobj(x):
+        raise InputError(f"{path}: want numbers alone, got {x.dtype}")
+    with np.errstate(over="ignore", under="ignore"):
+        x = np.random.default_rng(0).permutation(x.astype(np.float32))
+    if not np.isfinite(x).all():
+        raise InputError(f"{path}: want finite numbers, of at most {np.finfo(np.float32).max:.3g}")
     n_test = max(2, int(HELD_OUT * len(x)))
     return Vectors(path.name, x[n_test:], x[:n_test])

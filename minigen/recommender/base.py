@@ -121,6 +121,8 @@ class Recommender(ABC):
                 settings["backend"] = backend or backends.usable(settings["backend"])
             model = cls(**settings)
             model.restore(arrays["weights"])
+            if not all(np.isfinite(array).all() for array in arrays["weights"].values()):
+                raise ValueError("some of its weights are not finite")
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"{run} holds no complete {cls.id} model: {error}") from None
         return model

@@ -62,7 +62,10 @@ def read_split(run: Path) -> Split:
         raise InputError(f"{run}/ids.json does not belong to a minigen run")
     arrays = read_arrays(run / _HELD_OUT)
     try:
-        n_items, users = len(ids["items"]), ids["users"]
+        names = ids["item_names"]
+        users = {part: _texts(ids["users"][part]) for part in ids["users"]}
+        items, n_items = _texts(ids["items"]), len(ids["items"])
+        _texts([*names, *names.values()])
 
         def held_out(name: str) -> HeldOut:
             fold_in, target = (
@@ -71,19 +74,19 @@ def read_split(run: Path) -> Split:
             return HeldOut(fold_in, target, users[name])
 
         split = Split(
-            ids["name"],
+            _texts([ids["name"]])[0],
             open_rows(run / "train", (len(users["train"]), n_items)),
             users["train"],
-            ids["items"],
+            items,
             held_out("validation") if "validation" in users else None,
             held_out("test"),
-            ids["item_names"],
-            tuple(ids.get("behaviours", ())),
+            names,
+            tuple(_texts(ids.get("behaviours", []))),
         )
-    except (KeyError, TypeError, ValueError, IndexError) as error:
+        if split.hash != ids["hash"]:
+            raise ValueError("its hash does not fit its content")
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
         raise InputError(f"the data in {run} is damaged: {error}") from None
-    if split.hash != ids["hash"]:
-        raise InputError(f"the data in {run} is damaged: its hash does not fit its content")
     return split
 
 
@@ -112,6 +115,12 @@ def merged_training(split: Split) -> Split:
     clicks = held.target.tocoo()
     back = csr_matrix((clicks.data, (rows[clicks.row], clicks.col)), shape=split.train.shape)
     return replace(split, train=(split.train + back).tocsr(), validation=None)
+
+
+def _texts(ids: Any) -> list[str]:
+    if not (isinstance(ids, list) and all(isinstance(name, str) for name in ids)):
+        raise TypeError("want lists of texts for ids and names")
+    return ids
 
 
 def _matrix(arrays: Params, name: str, n_rows: int, n_columns: int) -> csr_matrix:

@@ -109,7 +109,7 @@ def read_arrays(file: Path) -> Params:
     except OSError as error:
         raise InputError(f"cannot read {file}: {error.strerror or error}") from None
     except (SafetensorError, ValueError, KeyError, MemoryError) as error:
-        raise InputError(f"{file} is damaged or is not a safetensors file: {_one_line(error)}") from None
+        raise InputError(f"{file} is damaged or is not a safetensors file: {error}") from None
 
 
 def read_json(file: Path) -> Any:
@@ -119,7 +119,7 @@ def read_json(file: Path) -> Any:
     except OSError as error:
         raise InputError(f"cannot read {file}: {error.strerror or error}") from None
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{file} is not JSON: {_one_line(error)}") from None
+        raise InputError(f"{file} is not JSON: {error}") from None
 
 
 def _latest(run: Path) -> str | None:
@@ -142,7 +142,3 @@ def _sync(path: Path) -> None:
     for file in [path] if path.is_file() else path.iterdir():
         with file.open("rb+") as handle:
             os.fsync(handle.fileno())
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]

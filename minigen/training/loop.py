@@ -10,7 +10,7 @@ import math
 import time
 import warnings
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -22,9 +22,15 @@ from minigen.optimizers import Optimizer
 from minigen.provenance import blas_threads
 from minigen.training import checkpoint
 from minigen.training.interrupt import DelayedInterrupt
+from minigen.training.state import State, read_state
 from minigen.typing import Params
 
-_ADVICE = "training stopped, the last checkpoint is kept; a smaller learning rate often helps"
+__all__ = ["NumericalError", "Plan", "State", "Trainable", "train"]
+
+_ADVICE = (
+    "training stopped, the last checkpoint is kept; a smaller learning rate often helps, "
+    "and --debug-numerics names the operation that made it"
+)
 
 
 class Trainable(Protocol):
@@ -52,22 +58,8 @@ class Plan:
     checkpoint_seconds: float = 60.0
 
 
-@dataclass
-class State:
-    """Where the run stands. All of it is in every checkpoint."""
-
-    step: int = 0
-    epoch: int = 0
-    position: int = 0  # batches of this epoch that are done
-    sums: dict[str, float] = field(default_factory=dict)  # of the logged numbers, over this epoch
-    history: list[dict[str, float]] = field(default_factory=list)  # one row an epoch
-    best_score: float | None = None
-    best_epoch: int | None = None
-    finished: bool = False
-
-
 class NumericalError(InputError):
-    """The loss stopped being a number; the last good checkpoint is kept."""
+    """The loss, a gradient or a weight stopped being a number; the last good checkpoint is kept."""
 
 
 def train(
@@ -89,7 +81,8 @@ def train(
     `report` is called after every step with what it logged, and after every epoch with the epoch's row.
     `ops` is the backend that holds the arrays of `model.params`.
     Raises InputError for an empty set of rows, a run that exists and is not to be resumed, a resume of
-    another run, or a full disk, NumericalError for a loss that is no number, KeyboardInterrupt after Ctrl-C.
+    another run, or a full disk, NumericalError for a loss or gradient that is no number, KeyboardInterrupt
+    after Ctrl-C.
     """
     n = data.shape[0]
     if n == 0:
@@ -98,7 +91,7 @@ def train(
     best: Params = {}
     if run is not None:
         state, best = _begin(model, run, resume, about or {}, ops)
-    n_batches = math.ceil(n / plan.batch)
+    n_batches, begun = math.ceil(n / plan.batch), state.step
     saved_at, saved_step = time.monotonic(), state.step if state.step else -1
 
     def save() -> None:
@@ -113,7 +106,14 @@ def train(
             while state.position < n_batches:
                 rows = order[state.position * plan.batch : (state.position + 1) * plan.batch]
                 rng = np.random.default_rng([plan.seed, 2, state.epoch, state.step])
-                logged = model.train_step(data[rows], rng, state.step)
+                try:
+                    logged = model.train_step(data[rows], rng, state.step)
+                except FloatingPointError as error:
+                    raise _fault(str(error), state.step + 1, state) from None
+                except (KeyError, TypeError, ValueError) as error:
+                    if isinstance(error, InputError) or state.step != begun or not begun:
+                        raise
+                    raise InputError(f"{run} cannot be resumed: {error}") from None
                 state.step += 1
                 state.position += 1
                 _accumulate(state, logged)
@@ -139,12 +139,14 @@ def train(
     return state
 
 
+def _fault(what: str, step: int, state: State) -> NumericalError:
+    return NumericalError(f"{what} at step {step} (epoch {state.epoch + 1}): {_ADVICE}")
+
+
 def _accumulate(state: State, logged: dict[str, float]) -> None:
     for name, value in logged.items():
         if not math.isfinite(value):
-            raise NumericalError(
-                f"{name} became {value} at step {state.step} (epoch {state.epoch + 1}): {_ADVICE}"
-            )
+            raise _fault(f"{name} became {value}", state.step, state)
         state.sums[name] = state.sums.get(name, 0.0) + value
 
 
@@ -175,14 +177,15 @@ def _save(
 ) -> None:
     """Weights to serve, and beside them, until the run is finished, what a resume needs."""
     params = ops.get(model.params)
-    for name, array in params.items():  # a loss is that of the weights before its step
-        if not np.isfinite(array).all():
-            raise NumericalError(f"{name} is not finite after step {state.step}: {_ADVICE}")
     files = {"weights": best or params}
     if not state.finished:
         files |= {f"optimizer-{name}": o.arrays() for name, o in model.optimizers.items()}
         if best:
             files["current"] = params
+    for file, arrays in files.items():  # a loss is that of the weights before its step
+        for name, array in arrays.items():
+            if not np.isfinite(array).all():
+                raise _fault(f"{file}: {name} became nan or infinite", state.step, state)
     checkpoint.save(run, state.step, files, about | asdict(state) | {"threads": blas_threads()})
 
 
@@ -206,7 +209,7 @@ def _begin(
             stacklevel=4,
         )
     try:
-        state = State(**{key: saved[key] for key in asdict(State())})
+        state = read_state(saved)
         current = arrays.get("current", arrays["weights"])
         if {k: a.shape for k, a in current.items()} != {k: a.shape for k, a in model.params.items()}:
             raise KeyError("weights of the model's shapes")
@@ -217,4 +220,6 @@ def _begin(
                 optimizer.restore(arrays[f"optimizer-{name}"])
     except KeyError as error:
         raise InputError(f"{run} cannot be resumed: its checkpoint lacks {error}") from None
+    except (TypeError, ValueError, IndexError, AttributeError) as error:
+        raise InputError(f"{run} cannot be resumed: its checkpoint is damaged: {error}") from None
     return state, best
