@@ -21,6 +21,7 @@ SETTINGS = {name: ["hidden=12", "latent=4", "epochs=2", "batch=10"] for name in 
     "itemknn": ["neighbours=5"],
     "ials": ["factors=6", "epochs=3"],
     "spectral": ["factors=5"],
+    "linear-vae": ["hidden=12", "latent=4", "epochs=2", "batch=10", "path_factors=5"],
     "recvae": ["hidden=12", "latent=4", "layers=3", "epochs=4", "batch=10"],
     "cfgan": ["hidden=12", "hidden_d=6", "epochs=2", "batch_g=8", "batch_d=8"],
 }
@@ -61,7 +62,13 @@ def test_every_activation_is_served(activation, events, tmp_path):
 
 @pytest.mark.parametrize(
     ("model", "setting"),
-    [("mult-vae", "hidden=0"), ("recvae", "layers=0"), ("spectral", "gram=0"), ("cfgan", "rows=users")],
+    [
+        ("mult-vae", "hidden=0"),
+        ("linear-vae", "path=spectral"),
+        ("recvae", "layers=0"),
+        ("spectral", "gram=0"),
+        ("cfgan", "rows=users"),
+    ],
 )
 def test_every_form_is_served(model, setting, events, tmp_path):
     run = _train(events, tmp_path, model, *SETTINGS[model], setting)

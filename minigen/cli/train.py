@@ -21,7 +21,7 @@ def train(
         str,
         typer.Option(
             help="popularity, itemknn, ease, ials, spectral, seed-vae, ae, dae, mult-dae, mult-vae, "
-            "beta-vae, recvae, cfgan or behaviour-vae."
+            "beta-vae, recvae, linear-vae, cfgan or behaviour-vae."
         ),
     ] = "mult-vae",
     out: Annotated[Path, typer.Option(help="Folder of the run.")] = Path("run"),

@@ -149,6 +149,13 @@ def softmax_gradient_sums_to_0(forward: Any, backward: Any) -> None:
     want("row sums", backward(1.0, forward(logits, x)[1]).sum(axis=1), [0, 0])
 
 
+def half_of_it_is_the_shares(forward: Any, backward: Any) -> None:
+    """e^y in proportion to s / sum s and 1 / M, half each; a row without a score above 0 is flat."""
+    y, _ = forward(np.array([[3.0, -7.0, 1.0, 0.0], [-1.0, 0.0, -2.0, 0.0]]))
+    p = np.exp(y)
+    want("shares", p / p.sum(axis=1, keepdims=True), [[0.5, 0.125, 0.25, 0.125], [0.25] * 4])
+
+
 def partition_sum_is_right_on_average(draw: Any, backward: Any) -> None:
     """E sum over drawn items of e^(logit + log weight) = sum over all items of e^logit."""
     from minigen.recommender.sampled import Proposal

@@ -19,6 +19,7 @@ L2 = 0.02
 
 def models() -> list[Quantity]:
     """The autoencoders as their recommenders train them."""
+    from minigen.ladder.linear_path import log_shares_backward, log_shares_forward
     from minigen.recommender.autoencoder import Form
     from minigen.recommender.sampled import Proposal
 
@@ -29,14 +30,21 @@ def models() -> list[Quantity]:
         autoencoder_quantity("seed-vae", Form("relu", "bernoulli", normalise=False, keep=1.0)),
         autoencoder_quantity("dae", Form(likelihood="bernoulli", stochastic=False)),
         autoencoder_quantity("mult-dae", Form(stochastic=False, l2=L2)),
+        autoencoder_quantity("linear-vae", Form(), with_path=True),
+        Quantity(
+            "log-shares", log_shares_forward, log_shares_backward, lambda rng: (rng.standard_normal((5, 7)),),
+            ("scores",), kinks=lambda scores: scores, meaning=(meaning.half_of_it_is_the_shares,),
+        ),
         Quantity("sampled-softmax", Proposal.draw, meaning=(meaning.partition_sum_is_right_on_average,)),
-    ]
+    ]  # fmt: skip
 
 
-def autoencoder_quantity(name: str, form: Any, hidden: int = HIDDEN, negatives: int = 0) -> Quantity:
+def autoencoder_quantity(
+    name: str, form: Any, hidden: int = HIDDEN, negatives: int = 0, with_path: bool = False
+) -> Quantity:
     """The negative ELBO of a batch as a function of the parameters, in the order of their names.
 
-    With `negatives`, as a step with so many draws estimates it.
+    With `negatives`, as a step with so many draws estimates it; with a path, beside another model's scores.
     """
     from minigen.recommender import autoencoder, sampled
 
@@ -48,12 +56,18 @@ def autoencoder_quantity(name: str, form: Any, hidden: int = HIDDEN, negatives: 
     eps = rng.standard_normal((BATCH, LATENT))
     draws = sampled.Proposal(sampled.popularity(x)).draw(x, negatives, rng) if negatives else None
     shapes = {k: v.shape for k, v in autoencoder.init_params(ITEMS, hidden, LATENT, form, rng).items()}
+    path = None
+    if with_path:
+        path, shapes["gain"] = rng.standard_normal((BATCH, ITEMS)), (1,)
 
     def forward(*arrays: Array) -> tuple[float, Any]:
         params, rows, real = dict(zip(shapes, arrays)), x, _real(arrays[0].dtype)
         if draws is not None:
             params, rows = sampled.take(params, draws), draws.x
-        terms, cache = autoencoder.forward(params, rows.astype(real), form, mask, eps.astype(real), BETA)
+        said = None if path is None else path.astype(real)
+        terms, cache = autoencoder.forward(
+            params, rows.astype(real), form, mask, eps.astype(real), BETA, path=said
+        )
         return terms.loss, cache
 
     def backward(d_loss: float, cache: Any) -> tuple[Array, ...]:

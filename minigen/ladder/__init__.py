@@ -10,6 +10,7 @@ from minigen.ladder.behaviours import BehaviourVAE
 from minigen.ladder.cfgan import CFGAN
 from minigen.ladder.ials import IALS
 from minigen.ladder.itemknn import ItemKNN
+from minigen.ladder.linear_vae import LinearVAE
 from minigen.ladder.recvae import RecVAE
 from minigen.ladder.spectral import Spectral
 from minigen.recommender.base import Recommender
@@ -22,7 +23,7 @@ MODELS: dict[str, type[Recommender]] = {
     m.id: m
     for m in (
         *(Popularity, ItemKNN, EASE, IALS, Spectral),
-        *(SeedVAE, AE, DAE, MultDAE, MultVAE, BetaVAE, RecVAE, CFGAN, BehaviourVAE),
+        *(SeedVAE, AE, DAE, MultDAE, MultVAE, BetaVAE, RecVAE, LinearVAE, CFGAN, BehaviourVAE),
     )
 }
 
@@ -35,6 +36,7 @@ __all__ = [
     "BehaviourVAE",
     "BetaVAE",
     "ItemKNN",
+    "LinearVAE",
     "MultDAE",
     "RecVAE",
     "Spectral",

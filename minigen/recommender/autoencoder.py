@@ -151,7 +151,7 @@ def forward(
     """The negative ELBO with a KL weight: nll(x) + beta KL(q(z|x) || N(0, I)) + l2 |w|^2.   [eq:beta-elbo]
 
     x CSR (B, M), mask (nnz,) or None, eps (B, Z), None unless stochastic  ->  nats, mean over B.
-    `path` (B, M) are scores of another model: the array `gain` times them is added to the logits.
+    `path` (B, M) are scores of another model: `gain` (1,) times them is added to the logits.
     Liang et al. 2018, eq. 4 and 5, and for the penalty the authors' code of Mult-DAE.
     """
     mu, log_var, caches = encode(params, x, form, mask, ops)
@@ -184,7 +184,7 @@ def backward(
         d_logits = losses.bernoulli_nll_backward(1.0, cache.nll)
     grads: Params = {}
     if cache.path is not None:
-        grads["gain"] = np.einsum("bm,bm->m", d_logits, cache.path)
+        grads["gain"] = np.array([np.vdot(d_logits, cache.path)])  # every logit has the same one
 
     out = None if buffers is None else buffers.like("d_w_out", cache.logits.w)
     d_h, grads["w_out"], grads["b_out"] = ops.dense_backward(d_logits, cache.logits, out=out)

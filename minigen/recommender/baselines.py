@@ -103,7 +103,7 @@ def _want_memory(n_bytes: int, what: str) -> None:
     if available is not None and n_bytes > available:
         raise InputError(
             f"{what} needs {n_bytes / 2**30:.1f} GiB of memory, {available / 2**30:.1f} GiB are free; "
-            "raise the k-core to drop rare items, or train mult-vae"
+            "raise the k-core to drop rare items, or train mult-vae, or linear-vae with path=spectral"
         )
 
 

@@ -142,6 +142,13 @@ def _decoded(a: np.ndarray, arrays: Any, settings: Any, out: str) -> np.ndarray:
     return _dense(activate(_dense(z, arrays, "_dec")), arrays, out)
 
 
+def _linear_vae(arrays: Any, settings: Any, clicks: np.ndarray) -> np.ndarray:
+    path = {name[5:]: array for name, array in arrays.items() if name.startswith("path.")}
+    score = {"ease": _ease, "spectral": _spectral}[settings["path"]]
+    said = np.maximum(score(path, {"gram": settings["path_gram"]}, clicks), 0)
+    return _autoencoder(arrays, settings, clicks) + arrays["gain"] * np.log1p(said / (said.mean() or 1))
+
+
 def _recvae(arrays: Any, settings: Any, clicks: np.ndarray) -> np.ndarray:
     layers, scale = settings["layers"], 1 / np.sqrt(len(clicks))
     a = _first(arrays, "1" if layers else "_mu", clicks, scale)
@@ -196,6 +203,7 @@ SCORES: dict[str, Callable[[Any, Any, np.ndarray], np.ndarray]] = {
     "spectral": _spectral,
     **dict.fromkeys(("seed-vae", "ae", "dae", "mult-dae", "mult-vae", "beta-vae"), _autoencoder),
     "recvae": _recvae,
+    "linear-vae": _linear_vae,
     "cfgan": _cfgan,
     "behaviour-vae": _behaviours,
 }

@@ -193,7 +193,7 @@ class AutoencoderRecommender(Recommender):
         optimizer = self.optimizers["all"]
         if config.lr_schedule == "cosine":
             optimizer.lr = cosine_decay(step, config.epochs * self._steps_per_epoch, config.lr)
-        optimizer.step(self.params, grads)
+        optimizer.step({name: self.params[name] for name in grads}, grads)
         # Only now does the host wait for numbers of a device.
         return {"loss": terms.loss, "nll": float(terms.nll), "kl": float(terms.kl), "beta": beta}
 

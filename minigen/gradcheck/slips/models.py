@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from minigen.gradcheck.slips.registry import wrong_cache
+import numpy as np
+
+from minigen.gradcheck.slips.registry import wrong_backward, wrong_cache
 
 
 @wrong_cache("mult-vae")
@@ -66,3 +68,21 @@ def half_of_the_penalty(cache: Any) -> Any:
 def penalty_on_one_layer(cache: Any) -> Any:
     """The penalty counts every weight, and its gradient reaches the output layer alone."""
     return cache._replace(weights={"w_out": cache.weights["w_out"]})
+
+
+@wrong_cache("linear-vae")
+def path_of_other_users(cache: Any) -> Any:
+    """The path's scores came in another order of the users than the logits."""
+    return cache._replace(path=cache.path[::-1])
+
+
+@wrong_cache("linear-vae")
+def gain_without_path(cache: Any) -> Any:
+    """d_gain is the sum of d_logits: the factor beside it is forgotten."""
+    return cache._replace(path=np.ones_like(cache.path))
+
+
+@wrong_backward("log-shares")
+def mean_as_a_constant(d_y: Any, cache: Any) -> Any:
+    """The mean of the scores taken for a constant."""
+    return np.where(cache.positive > 0, d_y / (cache.mean + cache.positive), 0)
