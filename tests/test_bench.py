@@ -166,7 +166,8 @@ def test_another_file_is_refused_before_anything_is_timed(text, tmp_path, monkey
         ["--preset", "none"],
         ["--peer", "jax"],
         ["--preset", "growth", "--peer", "torch"],
-        ["--wide"],
+        ["--vectors", "256"],
+        ["--preset", "ladder", "--vectors", "128"],
         ["--preset", "cuda-kernels", "--plot", "x.png"],
     ],
 )

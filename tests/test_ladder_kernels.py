@@ -156,20 +156,30 @@ class Features(dict):
 
 
 @pytest.mark.parametrize("has, loaded, message", [(False, False, "AVX-512"), (True, True, "before Numba")])
-def test_wide_vectors_need_such_a_processor_and_a_fresh_process(monkeypatch, has, loaded, message):
+def test_a_choice_of_vectors_needs_such_a_processor_and_a_fresh_process(monkeypatch, has, loaded, message):
     monkeypatch.setattr("llvmlite.binding.get_host_cpu_features", lambda: Features(avx512f=has))
-    monkeypatch.delenv("NUMBA_CPU_FEATURES", raising=False)
+    monkeypatch.setenv("NUMBA_CPU_FEATURES", "as before")
     if not loaded:
         monkeypatch.delitem(sys.modules, "numba")
     with pytest.raises(InputError, match=message):
-        bench.widen()
-    assert not bench.widened()
+        bench.choose_vectors(512)
+    assert os.environ["NUMBA_CPU_FEATURES"] == "as before"
 
 
-def test_wide_vectors_are_asked_for(monkeypatch):
-    monkeypatch.setattr("llvmlite.binding.get_host_cpu_features", lambda: Features(avx512f=True))
-    monkeypatch.setenv("NUMBA_CPU_FEATURES", "")  # so that it is put back
-    monkeypatch.delitem(sys.modules, "numba")
-    bench.widen()
-    assert os.environ["NUMBA_CPU_FEATURES"] == "+avx512f,-prefer-256-bit"
-    assert bench.widened()
+WIDTH = """
+import sys
+from minigen.bench import ladder
+ladder.choose_vectors(int(sys.argv[1]))
+print(ladder.ladder((64,), repeats=1)[-1]["vector_bits"])
+"""
+
+
+@pytest.mark.parametrize("bits", [256, 512])
+def test_vectors_are_as_wide_as_asked_for(bits):
+    from llvmlite.binding import get_host_cpu_features
+
+    if not get_host_cpu_features().get("avx512f"):
+        pytest.skip("no choice of vectors on this processor")
+    command = [sys.executable, "-c", WIDTH, str(bits)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert int(done.stdout) == bits

@@ -18,7 +18,6 @@ from minigen.errors import InputError
 SIZES = (32, 64, 128, 256, 512, 1024)
 _SHORT = 2e-3  # seconds: what is faster is repeated until it has taken so long
 _FEWEST = 3  # rounds, however long they take
-_FEATURES, _WIDE = "NUMBA_CPU_FEATURES", "-prefer-256-bit"
 
 
 class _Runner(NamedTuple):
@@ -78,10 +77,13 @@ def _runners(counts: tuple[int, ...]) -> list[_Runner]:
     matmul = {"op": "dense", "backend": "numpy", "rung": "matmul"}
     runners = [_Runner(lambda x, w, b: partial(np.matmul, x, w), sys.maxsize, counts, matmul)]
     for rung in RUNGS:
-        about = {"backend": "python" if rung.name == "loops" else "numba", "rung": rung.name} | _vectors()
+        about: dict[str, Any] = {"backend": "python" if rung.name == "loops" else "numba", "rung": rung.name}
         about["first_ms"] = 1e3 * _seconds(partial(rung.kernel, *tiny))
         threads = counts if rung.threads else (1,)
         runners.append(_Runner(partial(partial, rung.kernel), rung.largest, threads, matmul | about))
+    vectors = _vectors()
+    for runner in runners[1:]:
+        runner.about.update(vectors)
     for rung in _cuda_rungs():
         about = {"backend": "cuda", "rung": rung.name, "first_ms": 1e3 * _seconds(partial(rung, *tiny))}
         runners.append(_Runner(rung.prepare, rung.largest, counts[-1:], matmul | about))
@@ -149,29 +151,25 @@ def _row(size: int, threads: int, own: np.ndarray, blas: np.ndarray) -> dict[str
 
 
 def _vectors() -> dict[str, Any]:
-    """`vector_bits` that Numba's code uses at most (None: not known here); whether AVX-512 is there."""
-    from llvmlite.binding import get_host_cpu_features
+    """`vector_bits` of the widest registers in the code of the tiles (None: not known for this processor)."""
+    from minigen.backends.ladder.register_tiles import _add_tile
 
-    has = get_host_cpu_features().get
-    usual = 256 if has("avx2") else None
-    return {"vector_bits": 512 if widened() else usual, "avx512": bool(has("avx512f"))}
-
-
-def widened() -> bool:
-    """Whether Numba was told to use vectors of 512 bits."""
-    return _WIDE in os.environ.get(_FEATURES, "")
+    code = "".join(_add_tile.inspect_asm().values())
+    found = [bits for name, bits in (("%zmm", 512), ("%ymm", 256), ("%xmm", 128)) if name in code]
+    return {"vector_bits": found[0] if found else None}
 
 
-def widen() -> None:
-    """Let Numba use vectors of 512 bits, in this process, from its first import on.
+def choose_vectors(bits: int) -> None:
+    """Let Numba use vectors of 256 or 512 bits, in this process, from its first import on.
 
-    Raises InputError where the processor has none, or Numba is here already.
+    Raises InputError where the processor has none of 512, or Numba is here already.
     """
     from llvmlite.binding import get_host_cpu_features
 
     features = get_host_cpu_features()
     if not features.get("avx512f"):
-        raise InputError("this processor has no vectors of 512 bits (AVX-512)")
+        raise InputError("this processor has no vectors of 512 bits (AVX-512), and so no choice")
     if "numba" in sys.modules:
-        raise InputError("vectors of 512 bits have to be chosen before Numba is imported")
-    os.environ[_FEATURES] = f"{features.flatten()},{_WIDE}"
+        raise InputError("the width of vectors has to be chosen before Numba is imported")
+    sign = "+" if bits == 256 else "-"
+    os.environ["NUMBA_CPU_FEATURES"] = f"{features.flatten()},{sign}prefer-256-bit"

@@ -31,7 +31,10 @@ def bench(
         int | None, typer.Option(min=1, help="Threads of everyone; all cores if not given.")
     ] = None,
     rounds: Annotated[int, typer.Option(min=3, help="Turns of everyone at every piece of work.")] = 15,
-    wide: Annotated[bool, typer.Option("--wide", help="ladder: with vectors of 512 bits.")] = False,
+    vectors: Annotated[
+        int | None,
+        typer.Option(help="ladder: bits of Numba's vectors, 256 or 512."),
+    ] = None,
     plot: Annotated[Path | None, typer.Option(help="Draw the figures into this PNG file.")] = None,
     json: Annotated[
         Path | None, typer.Option(help="Put the rows into this file, with other presets'.")
@@ -51,8 +54,8 @@ def bench(
         raise InputError(f"--preset {preset}: unknown; there are {', '.join(known)}")
     if peer not in (None, "torch") or (peer and preset in OTHERS):
         raise InputError(f"--peer {peer}: there is torch, in the presets {', '.join(PRESETS)}")
-    if wide and preset != "ladder":
-        raise InputError("--wide goes with --preset ladder")
+    if vectors and (preset != "ladder" or vectors not in (256, 512)):
+        raise InputError("--vectors goes with --preset ladder, and is 256 or 512")
     if plot and preset == "cuda-kernels":
         raise InputError(f"--plot: {preset} has no figure")
     before = _read(json) if json and json.exists() else None
@@ -61,7 +64,7 @@ def bench(
     if preset == "growth":
         found = _growth(threads)
     elif preset == "ladder":
-        found = _ladder(threads, rounds, wide)
+        found = _ladder(threads, rounds, vectors)
     elif preset == "cuda-kernels":
         found = _cuda_kernels()
     else:
@@ -71,7 +74,7 @@ def bench(
 
         save(found.figure(found.rows), plot)
     if json:
-        _write(json, before, preset, found, clock.provenance())
+        _write(json, before, f"{preset}-{vectors}" if vectors else preset, found, clock.provenance())
 
 
 def _race(preset: str, peer: str | None, threads: int, rounds: int) -> Measured:
@@ -133,14 +136,14 @@ def _growth(threads: int) -> Measured:
     return Measured(rows, {"threads": threads}, growth_figure)
 
 
-def _ladder(threads: int, rounds: int, wide: bool) -> Measured:
-    from minigen.bench.ladder import SIZES, ladder, widen
-    from minigen.cli.output import print_table
+def _ladder(threads: int, rounds: int, vectors: int | None) -> Measured:
+    from minigen.bench.ladder import SIZES, choose_vectors, ladder
+    from minigen.cli.output import console, print_table
     from minigen.cli.progress import counted
     from minigen.plots.ladder import ladder_figure
 
-    if wide:
-        widen()
+    if vectors:
+        choose_vectors(vectors)
     with counted("Sizes", None) as report:
         rows = ladder(repeats=rounds, threads=threads, report=report)
 
@@ -150,7 +153,10 @@ def _ladder(threads: int, rounds: int, wide: bool) -> Measured:
 
     columns = ("rung", "size", "threads", "median ms", "GFLOP/s", "x BLAS")
     print_table("The ladder of the dense layer", columns, map(cells, rows), rules=False)
-    return Measured(rows, {"threads": threads, "rounds": rounds, "sizes": SIZES, "wide": wide}, ladder_figure)
+    bits = {row["vector_bits"] for row in rows if row.get("vector_bits")}
+    console.print(f"Numba's vectors here have {', '.join(map(str, bits)) or 'an unknown number of'} bits")
+    about = {"threads": threads, "rounds": rounds, "sizes": SIZES, "vectors": vectors}
+    return Measured(rows, about, ladder_figure)
 
 
 def _cuda_kernels() -> Measured:
