@@ -22,6 +22,7 @@ def show(*things: Callable[..., Any] | type) -> Page:
     """The source of functions and classes of minigen as it stands in the library, and where."""
     parts = []
     for thing in things:
+        thing = getattr(thing, "py_func", thing)  # what Numba has compiled
         path = Path(inspect.getfile(thing)).relative_to(_ROOT)
         source, line = inspect.getsourcelines(thing)
         parts.append(f"`{path.as_posix()}`, line {line}\n```python\n{dedent(''.join(source))}```\n")

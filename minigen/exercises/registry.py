@@ -9,7 +9,21 @@ from typing import Any, NamedTuple
 
 Answer = Callable[..., Any]  # a function that the reader writes
 
-ROOMS = ("gradcheck", "dense", "losses", "gan", "wgan", "vae", "iwae", "recommender")  # as the chapters
+ROOMS = (  # as the chapters
+    "notation",
+    "recommendation",
+    "gradcheck",
+    "dense",
+    "losses",
+    "gan",
+    "wgan",
+    "vae",
+    "iwae",
+    "data",
+    "recommender",
+    "backends",
+    "questions",
+)
 
 _EXERCISES: dict[tuple[str, int], Exercise] = {}
 
