@@ -35,14 +35,15 @@ lint: .venv/.installed-dev
 test-oracle: .venv/.installed-dev .venv/.installed-oracle  ## Compare with PyTorch's autograd (a large download)
 	$(PYTEST) tests/oracles
 
-lab: .venv/.installed-notebooks  ## Open the notebooks in JupyterLab
-	$(BIN)/jupyter lab --notebook-dir=notebooks
+lab: .venv/.installed-notebooks  ## Open the book's notebooks in JupyterLab
+	$(BIN)/jupyter lab $(firstword $(sort $(NOTEBOOKS)))
 
 notebooks: .venv/.installed-dev $(NOTEBOOKS)  ## Execute chapters/*.md into notebooks/*.ipynb
+	@$(BIN)/python -m minigen.book
 	@echo "notebooks up to date: $(words $(NOTEBOOKS)), one for each chapters/*.md"
 
 notebooks/%.ipynb: chapters/%.md
-	$(BIN)/jupytext --quiet --to ipynb --set-kernel python3 --execute --output $@ $<
+	MINIGEN_STILL=1 $(BIN)/jupytext --quiet --to ipynb --set-kernel python3 --execute --output $@ $<
 
 clean:  ## Remove what make made: environments, caches, builds (runs and reports stay)
 	rm -rf .venv .venv-oldest build dist *.egg-info .*_cache .hypothesis

@@ -217,13 +217,15 @@ def test_where_nothing_can_be_written_nothing_is_remembered(tmp_path, monkeypatc
     [
         ("def f(:\n", "line 1: SyntaxError"),
         ("x = 1\ny = x / 0\n", "line 2: ZeroDivisionError"),
+        ("import sys\nsys.exit(3)\n", "line 2: SystemExit: 3"),
+        ("x = '\udcff'\n", "SyntaxError"),
         (None, "want a file of Python that is there"),
     ],
 )
 def test_a_file_that_cannot_be_run_is_one_line(tmp_path, source, words):
     path = tmp_path / "answer.py"
     if source is not None:
-        path.write_text(source)
+        path.write_bytes(source.encode("utf-8", "surrogateescape"))
     with pytest.raises(InputError, match=words):
         answers_in(path)
 

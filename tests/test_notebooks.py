@@ -191,6 +191,7 @@ def test_notebook_executes_as_it_stands(stem: str, tmp_path: Path, monkeypatch: 
     (tmp_path / "sitecustomize.py").write_text(OFFLINE)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))  # the answers are not the user's
     book = notebook(stem)
     for cell in code_cells(book):
         cell.outputs, cell.execution_count = [], None

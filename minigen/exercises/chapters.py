@@ -38,6 +38,11 @@ class Chapter(NamedTuple):
     exercises: tuple[Text, ...]
 
     @property
+    def number(self) -> str:
+        """Two digits: `03` of 03-dense."""
+        return self.stem[:2]
+
+    @property
     def room(self) -> str:
         """The name that the chapter shares with its module: `dense` of 03-dense."""
         return self.stem.partition("-")[2]

@@ -30,9 +30,10 @@ def answers_in(path: Path) -> dict[str, Callable[..., Any]]:
         raise InputError(f"{path}: want a file of Python that is there, such as one of `minigen learn 03 1`")
     try:
         found = runpy.run_path(str(path), run_name="answers")
-    except Exception as error:  # whatever a reader's file may raise
+    except (Exception, SystemExit) as error:  # whatever a reader's file may raise
         line = error.lineno if isinstance(error, SyntaxError) else _line(error, path)
-        raise InputError(f"{path}, line {line}: {type(error).__name__}: {error}") from None
+        place = f"{path}, line {line}" if line else str(path)
+        raise InputError(f"{place}: {type(error).__name__}: {error}") from None
     return {
         name: thing
         for name, thing in found.items()
@@ -40,7 +41,7 @@ def answers_in(path: Path) -> dict[str, Callable[..., Any]]:
     }
 
 
-def _line(error: Exception, path: Path) -> int | None:
+def _line(error: BaseException, path: Path) -> int | None:
     trace, line = error.__traceback__, None
     while trace is not None:
         if Path(trace.tb_frame.f_code.co_filename) == path:
