@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from functools import cache
 
 import typer
 
@@ -37,6 +38,7 @@ def _root(
     """Options of every command."""
 
 
+@cache  # who calls main again needs no second set
 def _register() -> None:
     from minigen.cli import (
         bench,
@@ -46,6 +48,7 @@ def _register() -> None:
         export,
         generate,
         gradcheck,
+        learn,
         recommend,
         reproduce,
         trace,
@@ -62,6 +65,7 @@ def _register() -> None:
     app.command("gradcheck")(gradcheck.gradcheck)
     app.command("trace")(trace.trace)
     app.command("where")(where.where)
+    app.command("learn")(learn.learn)
     app.command("bench")(bench.bench)
     app.add_typer(data.app, name="data")
     app.add_typer(reproduce.app, name="reproduce")
