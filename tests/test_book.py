@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from pathlib import Path
 
+import pytest
+
 from minigen import ops
-from minigen.book import page_table, show
+from minigen.book import PICTURES, measured, page_table, picture, show, sliders
 from minigen.recommender import MultVAE
 
 ROOT = Path(__file__).parents[1]
@@ -26,3 +29,36 @@ def test_source_is_shown_with_its_place():
 def test_a_table_has_its_borders_alone():
     page = page_table(["what", "size"], [["|g|", 2], ["w", 3.5]])
     assert page.splitlines() == ["| what | size |", "| --- | --- |", "| \\|g\\| | 2 |", "| w | 3.5 |"]
+
+
+def test_reported_figures_are_read_by_name():
+    assert measured("gan-ring")["rows"]
+
+
+def drawn(height, width=7):
+    return f"{height} by {width}"
+
+
+def test_sliders_begin_in_the_middle_and_draw(monkeypatch):
+    widgets = pytest.importorskip("ipywidgets")
+    monkeypatch.delenv("MINIGEN_STILL", raising=False)
+    made = sliders(drawn, height=[1, 2, 3, 4], width=[5.0, 0.5])
+    height, width = (box for box in made.children if isinstance(box, widgets.SelectionSlider))
+    assert (height.value, width.value) == (3, 0.5)
+    assert [label for label, _ in width.options] == ["5", "0.5"]
+
+
+@pytest.mark.parametrize("why", ["still", "no widgets"])
+def test_sliders_degrade_to_the_figure_of_the_middle(monkeypatch, why):
+    if why == "still":
+        monkeypatch.setenv("MINIGEN_STILL", "1")
+    else:
+        monkeypatch.delenv("MINIGEN_STILL", raising=False)
+        monkeypatch.setitem(sys.modules, "ipywidgets", None)
+    assert sliders(drawn, height=[1, 2, 3]) == "2 by 7"
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_the_pictures_of_the_readme_are_those_of_the_notebooks(name):
+    assert f"chapters/images/{name}" in (ROOT / "README.md").read_text("utf-8")
+    assert (ROOT / "chapters/images" / name).read_bytes() == picture(name), "run `make notebooks`"
