@@ -7,6 +7,8 @@ import json
 import pytest
 from test_cli import minigen, refused
 
+from minigen.recommender import serve
+
 SMALL = ["hidden=8", "latent=3", "epochs=2", "batch=40"]
 SET = [part for pair in SMALL for part in ("--set", pair)]
 
@@ -43,9 +45,12 @@ def test_purchases_are_recommended_to_somebody_who_only_looked(run, tmp_path):
     rows = json.loads((tmp_path / "list.json").read_text())["rows"]
     assert len(rows) == 4
     assert all(row["item"].startswith("purchase:") and row["name"].startswith("purchase: ") for row in rows)
+    alone = minigen("recommend", run, "--items", "view:i01", "purchase:i01", "-k", "30")
+    assert "Only 29 items are left" in alone.stdout
     assert minigen("export", run, "--out", tmp_path / "served").returncode == 0
-    served = minigen("recommend", run, "--items", "view:i01", "purchase:i01", "-k", "30")
-    assert "Only 29 items are left" in served.stdout
+    served = serve.Model(tmp_path / "served" / "model.safetensors")
+    assert [item for item, _, _ in served.recommend(["view:i01", "view:i03"], 4)] == [r["item"] for r in rows]
+    assert len(served.recommend(["view:i01", "purchase:i01"], 90)) == 29
 
 
 def test_other_models_see_the_target_alone(events, tmp_path):

@@ -36,7 +36,8 @@ def sample_scores(model: Any, histories: csr_matrix, rng: np.random.Generator | 
     if rng is None:
         raise ValueError("rng: want a generator, to draw the codes")
     mu, log_var = posterior(model, histories)
-    return model.decode(mu + np.exp(log_var / 2) * _noise(mu, rng))
+    scores = model.decode(mu + np.exp(log_var / 2) * _noise(mu, rng))
+    return model.beside(scores, histories) if hasattr(model, "beside") else scores
 
 
 def prior_behaviour(model: Any, n: int = 256, seed: int = 0) -> Array:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from minigen.cli import work
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -94,6 +96,35 @@ def cfgan(
     if seeds < 1:
         raise InputError("--seeds: want at least 1")
     run_ledger(data, runs, seeds, {"epochs": epochs, "backend": backend}, json)
+
+
+@app.command("behaviours")
+def behaviours(
+    events: Annotated[str, typer.Argument(help="Events of several behaviours, or a folder of their splits.")],
+    target: Annotated[str, typer.Option(help="The behaviour to recommend.")],
+    split: work.SplitOption = "weak",
+    unseen: work.UnseenOption = False,
+    runs: Annotated[Path, typer.Option(help="Folder of the rows that are done.")] = Path("runs/behaviours"),
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="A setting of both autoencoders; repeatable."),
+    ] = None,
+    weights: Annotated[
+        list[str] | None,
+        typer.Option(help="Weights of the heads to try beside equal costs; repeatable."),
+    ] = None,
+    json: Annotated[
+        Path | None, typer.Option(help="Write the table to this file, after each row anew.")
+    ] = None,
+) -> None:
+    """What views and carts add to purchases: models of the target alone beside models of all behaviours."""
+    from minigen.cli.behaviours import run_table
+    from minigen.cli.settings import parse_settings
+    from minigen.recommender import MultVAE
+
+    chosen = {"seed": 0, **parse_settings(MultVAE, settings or [])}
+    chosen.setdefault("epochs", MultVAE.defaults.epochs)
+    run_table(events, target, split, unseen, runs, chosen, ["", *(weights or [])], json)
 
 
 def _train(

@@ -44,7 +44,7 @@ def _quantity(name: str, weights: tuple[float, ...], hidden: int) -> Quantity:
         return tuple(d_loss * grads[key] for key in shapes)
 
     def loss_in_plain_words(forward: Any, backward: Any) -> None:
-        """Each block of length 1, each head a softmax of its own; w of product 1 and w_b cost_b the same."""
+        """Each block of length 1, a softmax a head; w of product 1, and w_b cost_b all the same."""
         rng = np.random.default_rng(6)
         p = {key: rng.standard_normal(shape) for key, shape in shapes.items()}
         dense = x.toarray().reshape(BATCH, len(NAMES), ITEMS)

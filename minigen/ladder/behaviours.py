@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from pathlib import Path
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from scipy.sparse import csr_matrix
 
+from minigen.data.interactions import HeldOut
 from minigen.errors import InputError
 from minigen.ladder import behaviours_model as model
 from minigen.ladder.behaviours_model import Channels
+from minigen.ladder.blocks import best_gains, hide_touched, lift, lift_backward
 from minigen.optimizers import make_optimizer
 from minigen.recommender import autoencoder, trained
 from minigen.recommender.base import canonical
 from minigen.recommender.trained import AutoencoderRecommender
+from minigen.training import checkpoint
+from minigen.training.loop import State
 from minigen.typing import Array, Params
 
 BACKENDS = ("numpy", "numba")
+_SCORES = 2**23  # of validation people at a time
 
 
 @dataclass(frozen=True)
@@ -61,8 +68,9 @@ class BehaviourVAE(AutoencoderRecommender):
     """Mult-VAE over several behaviours: what somebody viewed, put into the cart and bought, in one code.
 
     A history is a row of blocks of columns, one for each of `behaviours`; the scores of all blocks but the
-    last are -inf, so that the last behaviour alone is recommended, also of what was otherwise touched (unless
-    only what is `fresh` is wanted).
+    last are -inf, so that the last behaviour alone is recommended, also of what was otherwise touched: such
+    items are lifted by a gain for each behaviour, learnt from validation people, see `best_gains`, or hidden
+    where only what is `fresh` is wanted.
     Without `behaviours` it is Mult-VAE.  Takes the fields of `Settings` as keyword arguments.
     """
 
@@ -85,60 +93,108 @@ class BehaviourVAE(AutoencoderRecommender):
         rng = np.random.default_rng([config.seed, 0])
         self._steps_per_epoch = math.ceil(rows.shape[0] / config.batch)
         self.params = model.init_params(n_columns, config.hidden, config.latent, config.channels, rng)
+        self.params |= self._no_gains
         self.optimizers = {"all": make_optimizer(config.optimizer, config.lr, config.momentum, self.ops)}
+
+    def fit(
+        self,
+        train_rows: csr_matrix,
+        validation: HeldOut | None = None,
+        *,
+        run: str | Path | None = None,
+        resume: bool = False,
+        checkpoint_seconds: float = 60.0,
+        report: Callable[[State, dict[str, float]], None] | None = None,
+    ) -> Self:
+        """Train, see `AutoencoderRecommender.fit`; then learn the gains, where there is `validation`."""
+        super().fit(
+            train_rows,
+            validation,
+            run=run,
+            resume=resume,
+            checkpoint_seconds=checkpoint_seconds,
+            report=report,
+        )
+        if validation is not None and self._no_gains and not self.config.fresh:
+            gains = best_gains(self._parts(validation), len(self._no_gains["gain"]))
+            self.params["gain"] = gains.astype(np.float32)
+            if run is not None:
+                _, state = checkpoint.load(Path(run))
+                checkpoint.save(Path(run), state["step"], {"weights": self.params}, state)
+        return self
+
+    def _parts(self, held: HeldOut) -> Iterator[tuple[Array, csr_matrix, csr_matrix]]:
+        size = max(1, _SCORES // self._n_items)
+        for start in range(0, len(held.users), size):
+            rows = slice(start, start + size)
+            yield self.logits(self.codes(held.fold_in[rows])), held.fold_in[rows], held.target[rows]
 
     def _gradients(
         self, params: Params, x: Any, mask: Any, eps: Any, beta: float
     ) -> tuple[autoencoder.Terms, Params]:
         channels, ops = self.config.channels, self.ops
         terms, cache = model.forward(params, x, channels, mask, eps, beta, self._buffers, ops)
-        return terms, model.backward(cache, channels, beta, self._buffers, ops)
+        grads = model.backward(cache, channels, beta, self._buffers, ops)
+        return terms, grads | self._no_gains  # training leaves them as they are
 
     def posterior(self, histories: csr_matrix) -> tuple[Array, Array | None]:
         """Mean and log-variance of the codes of histories, each (B, Z); None where codes have no variance."""
         return model.encode(self.params, canonical(histories), self.config.channels, ops=self.ops)[:2]
 
     def score(self, histories: csr_matrix) -> Array:
-        """Scores (B, C M) at the posterior mean, see `decode`; where `fresh` -inf for touched items."""
-        scores = super().score(histories)
-        n_items = scores.shape[1] // len(self.config.channels.behaviours)
-        return hide_touched(scores, histories, n_items) if self.config.fresh else scores
+        """Scores (B, C M): of the last block its head's logits, lifted for touched items, of all others -inf.
+
+        Where only what is `fresh` is wanted, touched items have -inf, too.
+        """
+        histories = canonical(histories)
+        return self.beside(self.decode(self.codes(histories)), histories)
 
     def decode(self, codes: Array) -> Array:
-        """Scores (B, C M) of codes (B, Z): the logits of the last head in its block, -inf in all others."""
+        """Scores (B, C M) of codes (B, Z), as of people without a history."""
         scores = np.full((len(codes), self.n_items), -np.inf, dtype=np.float32)
-        logits = self.logits(codes)
-        scores[:, -logits.shape[1] :] = logits
+        scores[:, -self._n_items :] = self.logits(codes)
+        return scores
+
+    def beside(self, scores: Array, histories: csr_matrix) -> Array:
+        """The scores of `decode` with what the histories say of each item itself; written in place."""
+        if self.config.fresh:
+            return hide_touched(scores, histories, self._n_items)
+        if "gain" in self.params:
+            lift(scores[:, -self._n_items :], histories, self.params["gain"])
         return scores
 
     def logits(self, codes: Array, behaviour: int = -1) -> Array:
-        """Logits (B, M) of the head of a behaviour, by its place, at codes (B, Z)."""
-        return model.score(self.params, codes, self.config.channels, self._suffix(behaviour), self.ops)[0]
+        """Logits (B, M) of a behaviour, by its place, at codes (B, Z)."""
+        channels = self.config.channels
+        place = behaviour % len(channels.behaviours)
+        return model.score(self.params, codes, channels, place, self.ops)[0]
 
     def click_gradient(self, histories: csr_matrix, d_scores: Array) -> csr_matrix:
         """d <scores, d_scores> / d x at the clicks of every behaviour, at the posterior mean."""
         channels, ops = self.config.channels, self.ops
         mu, _, encoder = model.encode(self.params, histories, channels, ops=ops)
-        logits, decoder = model.score(self.params, mu, channels, self._suffix(-1), ops)
-        d_logits = np.ascontiguousarray(d_scores[:, -logits.shape[1] :])
-        return model.clicks_backward(d_logits, histories, encoder, decoder, channels, ops)
+        _, decoder = model.score(self.params, mu, channels, len(channels.behaviours) - 1, ops)
+        d_logits = np.ascontiguousarray(d_scores[:, -self._n_items :])
+        d_x = model.clicks_backward(d_logits, histories, encoder, decoder, channels, ops)
+        if "gain" in self.params and not self.config.fresh:
+            d_x.data += lift_backward(d_logits, histories, self.params["gain"])
+        return d_x
 
     def restore(self, arrays: Params) -> None:
         """Take over learnt arrays; raises ValueError where names or shapes are not this model's."""
         config, channels = self.config, self.config.channels
-        n_columns = len(arrays[f"b_out{self._suffix(-1)}"]) * len(channels.behaviours)
+        n_columns = arrays["w_in" if config.hidden else "w_mu"].shape[0]
         wanted = model.shapes(n_columns, config.hidden, config.latent, channels)
+        wanted |= {name: array.shape for name, array in self._no_gains.items()}
         if {name: array.shape for name, array in arrays.items()} != wanted:
             raise ValueError("the arrays have other names or shapes than its settings ask for")
         self.params = arrays
 
-    def _suffix(self, behaviour: int) -> str:
-        name = self.config.channels.behaviours[behaviour]
-        return f".{name}" if name else ""
+    @property
+    def _n_items(self) -> int:
+        return self.n_items // len(self.config.channels.behaviours)
 
-
-def hide_touched(scores: Array, histories: csr_matrix, n_items: int) -> Array:
-    """Scores (B, C M) that are -inf where another behaviour of the history has the item; written in place."""
-    touched = histories.tocoo()
-    scores[touched.row, scores.shape[1] - n_items + touched.col % n_items] = -np.inf
-    return scores
+    @property
+    def _no_gains(self) -> Params:
+        n_others = len(self.config.channels.behaviours) - 1
+        return {"gain": np.zeros(n_others, np.float32)} if n_others else {}

@@ -14,8 +14,9 @@ import numpy as np
 
 from minigen import initializers
 from minigen.backends import NUMPY, Backend
+from minigen.ladder.blocks import blocks
 from minigen.ops.dropout.numpy_dropout import Mask
-from minigen.ops.sparse import row_of_each, with_data
+from minigen.ops.sparse import with_data
 from minigen.recommender import autoencoder
 from minigen.recommender.autoencoder import Terms
 from minigen.recommender.buffers import Buffers
@@ -41,9 +42,8 @@ class Channels(NamedTuple):
 
 
 class Head(NamedTuple):
-    """One behaviour's head: its place, the suffix of its arrays, its caches, cost in nats and weight."""
+    """One behaviour's head: the suffix of its arrays, its caches, its cost in nats and weight."""
 
-    place: int
     suffix: str
     logits: Any
     nll: Any
@@ -66,7 +66,7 @@ class Cache(NamedTuple):
 
 
 def shapes(n_columns: int, hidden: int, latent: int, channels: Channels) -> dict[str, tuple[int, ...]]:
-    """Those of the autoencoder of C M columns, and for each head b: w_out.b (H, M) and b_out.b (M,)."""
+    """Those of the autoencoder of C M columns, and for each head b: w_out.b (H, M), b_out.b (M,)."""
     named = autoencoder.shapes(n_columns, hidden, latent, channels.body.stochastic)
     below, _ = named.pop("w_out")
     n_items = named.pop("b_out")[0] // len(channels.behaviours)
@@ -78,24 +78,17 @@ def shapes(n_columns: int, hidden: int, latent: int, channels: Channels) -> dict
 def init_params(
     n_columns: int, hidden: int, latent: int, channels: Channels, rng: np.random.Generator
 ) -> Params:
-    """Random arrays of `shapes`, as the autoencoder draws its own."""
-    wanted = shapes(n_columns, hidden, latent, channels)
+    """Random arrays of `shapes`, drawn as the autoencoder's."""
     drawn = autoencoder.init_params(n_columns, hidden, latent, channels.body, rng)
-    params = {name: drawn[name] for name in wanted if name in drawn}
-    for name, shape in wanted.items():
-        if name not in params and name.startswith("w_"):
+    params: Params = {}
+    for name, shape in shapes(n_columns, hidden, latent, channels).items():
+        if name in drawn:
+            params[name] = drawn[name]
+        elif name.startswith("w_"):
             params[name] = initializers.xavier_uniform(shape[0], shape[1], rng)
-        elif name not in params:
+        else:
             params[name] = initializers.truncated_normal(shape[0], 1e-3, rng)
     return params
-
-
-def blocks(x: CSR, n_blocks: int) -> CSR:
-    """Rows x (B, C M) as (B C, M): each block a row of its own, the values in the same order, not copied."""
-    n_rows, n_items = x.shape[0], x.shape[1] // n_blocks
-    lengths = np.bincount(row_of_each(x) * n_blocks + x.indices // n_items, minlength=n_rows * n_blocks)
-    indptr = np.concatenate([[0], np.cumsum(lengths)]).astype(x.indptr.dtype)
-    return type(x)((x.data, x.indices % n_items, indptr), shape=(n_rows * n_blocks, n_items), copy=False)
 
 
 def encode(
@@ -161,8 +154,8 @@ def forward(
             h = dense.x
         # The logits are needed no more: their gradient takes their place.
         cost, nll = ops.softmax_nll_forward(logits, parts[n :: len(channels.behaviours)], out=logits)
-        found.append((n, suffix, dense, nll, cost))
-    given = [channels.weights[n] for n, *_ in found] if channels.weights else []
+        found.append((suffix, dense, nll, cost))
+    given = [channels.weights[n] for n, _ in channels.heads()] if channels.weights else []
     total, weights = weigh([cost for *_, cost in found], given)
     heads = [Head(*head, weight) for head, weight in zip(found, weights)]
     body = {name: caches[name] for name in ("encoder", "encoder_act", "mu", "log_var")}
@@ -188,9 +181,10 @@ def backward(
 
 
 def score(
-    params: Params, mu: Array, channels: Channels, suffix: str, ops: Backend = NUMPY
+    params: Params, mu: Array, channels: Channels, place: int, ops: Backend = NUMPY
 ) -> tuple[Array, dict]:
-    """Logits (B, M) of one head at codes mu (B, Z), and the caches."""
+    """Logits (B, M) of the head at `place` for codes mu (B, Z), and the caches."""
+    suffix = dict(channels.heads())[place]
     head = {"w_out": params[f"w_out{suffix}"], "b_out": params[f"b_out{suffix}"]}
     return autoencoder.decode(params | head, mu, channels.body, ops=ops)
 
@@ -198,7 +192,10 @@ def score(
 def clicks_backward(
     d_logits: Array, x: CSR, encoder: dict, decoder: dict, channels: Channels, ops: Backend = NUMPY
 ) -> CSR:
-    """Pull one head's d_logits (B, M) back to the clicks of x, at z = mu.   [eq:behaviour-clicks-backward]"""
+    """Pull one head's d_logits (B, M) back to the clicks of x, at z = mu.   [eq:behaviour-clicks-backward]
+
+    `encoder` and `decoder` are the caches of `encode` and `score`.
+    """
     d_normal = autoencoder.clicks_backward(d_logits, encoder, decoder, channels.body, ops)
     d_blocks = with_data(encoder["normalised"].y, d_normal.data)
     return with_data(x, ops.l2_normalise_backward(d_blocks, encoder["normalised"]).data)

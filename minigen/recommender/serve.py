@@ -129,7 +129,12 @@ def _behaviours(arrays: Any, settings: Any, clicks: np.ndarray) -> np.ndarray:
     click = (1 / np.sqrt(np.bincount(block)[block])).astype(np.float32)
     a = click @ arrays[f"w{layer}"][clicks] + arrays[f"b{layer}"]
     scores = np.full(n_items * len(names), -np.inf, np.float32)  # the last behaviour is recommended
-    scores[-n_items:] = _decoded(a, arrays, settings, f"_out.{names[-1]}" if names[-1] else "_out")
+    head = f".{names[-1]}" if names[-1] else ""
+    scores[-n_items:] = _decoded(a, arrays, settings, f"_out{head}")
+    if len(names) > 1:  # what was otherwise touched is lifted
+        np.add.at(scores[-n_items:], clicks % n_items, np.append(arrays["gain"], np.float32(0))[block])
+    if settings["fresh"]:
+        scores[len(scores) - n_items + clicks % n_items] = -np.inf
     return scores
 
 

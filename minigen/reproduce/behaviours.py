@@ -1,0 +1,225 @@
+"""What other behaviours add: models of the target alone beside models of all, on the same people and items.
+
+Every model ranks the same candidates, all items but those that a user is known to have bought, and is chosen
+on the same validation pairs.  A row is kept in the folder of runs, and is not run again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy.sparse import csr_matrix
+
+from minigen.data.behaviours import known_parts, of_target
+from minigen.data.interactions import HeldOut, Split
+from minigen.errors import InputError
+from minigen.evaluation.bootstrap import paired_bootstrap
+from minigen.evaluation.evaluate import evaluate
+from minigen.ladder import BehaviourVAE, Spectral
+from minigen.ladder.blocks import hide_touched
+from minigen.ops.sparse import with_data
+from minigen.recommender.base import Recommender
+from minigen.recommender.baselines import EASE, Popularity
+from minigen.recommender.mult_vae import MultVAE
+from minigen.recommender.trained import AutoencoderRecommender
+from minigen.reproduce.cfgan import Row, _kept
+from minigen.typing import Array
+
+METRICS = ("recall@20", "ndcg@20")
+CHOICE = "ndcg@100"  # what a choice is made by, as everywhere
+ALONE, ALL = "mult-vae, target alone", "behaviour-vae, all"
+Settings = dict[str, Any]
+Watch = Callable[[str, int], AbstractContextManager[Any]]
+
+
+class Funnel(Recommender):
+    """No model: what was touched by the behaviour nearest to the target first, then by the others, then the
+    rest; popular items first among equals."""
+
+    id, family = "funnel", "baseline"
+
+    def __init__(self, behaviours: str = "") -> None:
+        self.behaviours = behaviours
+
+    @property
+    def n_items(self) -> int:
+        """The number of columns C M."""
+        return len(self.params["count"]) * len(self.behaviours.split(","))
+
+    def fit(self, train: csr_matrix, validation: Any = None) -> Funnel:
+        """Count the users of each item of the last block of `train` (U, C M)."""
+        n_items = train.shape[1] // len(self.behaviours.split(","))
+        count = np.bincount(train[:, -n_items:].indices, minlength=n_items)
+        self.params = {"count": count.astype(np.float32)}
+        return self
+
+    def score(self, histories: csr_matrix) -> Array:
+        """Scores (B, C M); those of the last block alone have a meaning."""
+        count, scores = self.params["count"], np.zeros(histories.shape, np.float32)
+        scores[:, -count.size :] = count
+        touched = histories.tocoo()
+        level = (1 + touched.col // count.size) * (count.max() + 1)
+        np.maximum.at(
+            scores, (touched.row, histories.shape[1] - count.size + touched.col % count.size),
+            level + count[touched.col % count.size],
+        )  # fmt: skip
+        return scores
+
+    def click_gradient(self, histories: csr_matrix, d_scores: Array) -> csr_matrix:
+        """Zero: the order is by rule."""
+        return with_data(histories, np.zeros(histories.nnz, np.float32))
+
+
+class Variant(NamedTuple):
+    """A model of the target alone or of all behaviours, and the settings that are tried."""
+
+    name: str
+    kind: type[Recommender]
+    together: bool
+    tried: list[Settings]
+
+
+def variants(split: Split, settings: Settings, weights: list[str], fresh: bool) -> list[Variant]:
+    """The rows of the table; `settings` are those of both autoencoders."""
+    names = ",".join(split.behaviours)
+    mine = settings | {"behaviours": names, "fresh": fresh}
+    spectral = [{"factors": k, "gram": gram} for k in (32, 128) for gram in (1.0, 3.0)]
+    betas = [{"beta": beta} for beta in (0.1, 0.3)]
+    together = [mine | {"weights": w} | beta for w in weights for beta in betas]
+    rows = [
+        Variant("popularity, target alone", Popularity, False, [{}]),
+        Variant(ALONE, MultVAE, False, [settings | beta for beta in betas]),
+        Variant(ALL, BehaviourVAE, True, together),
+        Variant("spectral, target alone", Spectral, False, spectral),
+        Variant("spectral, all", Spectral, True, spectral),
+        Variant("ease, target alone", EASE, False, [{"l2": l2} for l2 in (30.0, 100.0, 300.0)]),
+    ]
+    return rows if fresh else [*rows, Variant("funnel, all", Funnel, True, [{"behaviours": names}])]
+
+
+class Ranked:
+    """A model as a scorer of the target among all actions: -inf for others; if `fresh`, for touched items."""
+
+    def __init__(self, model: Recommender, n_items: int, together: bool, fresh: bool) -> None:
+        self.model, self.n_items, self.together, self.fresh = model, n_items, together, fresh
+
+    def score(self, histories: csr_matrix) -> Array:
+        """Scores (B, C M) of histories (B, C M)."""
+        own = histories if self.together else histories[:, -self.n_items :]
+        scores = np.full(histories.shape, -np.inf, np.float32)
+        scores[:, -self.n_items :] = self.model.score(own)[:, -self.n_items :]
+        return hide_touched(scores, histories, self.n_items) if self.fresh else scores
+
+
+class Experiment:
+    """The table of a split of several behaviours in the folder `runs`.
+
+    `watch(what, epochs)` is entered for each training, and gives its `report`.
+    """
+
+    def __init__(
+        self, split: Split, runs: Path, settings: Settings, weights: list[str], fresh: bool, watch: Watch
+    ) -> None:
+        self.split, self.alone, self.runs, self.fresh, self.watch = (
+            split,
+            of_target(split),
+            runs,
+            fresh,
+            watch,
+        )
+        self.variants = variants(split, settings, weights, fresh)
+        self.parts = {
+            name: part for name, part in known_parts(split.test, split.behaviours).items() if part.target.nnz
+        }
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """Of all pairs to be found, the share of each part: touched by a behaviour, or new."""
+        return {name: part.target.nnz / self.split.test.target.nnz for name, part in self.parts.items()}
+
+    def rows(self) -> Iterator[list[Row]]:
+        """What there is of the table, after each row."""
+        done: list[Row] = []
+        for variant in self.variants:
+            asked = {"hash": self.split.hash, "fresh": self.fresh, "tried": variant.tried}
+            done.append(_kept(self._path(variant, "row.json"), asked, partial(self._row, variant)))
+            yield [self._shown(row, done) for row in done]
+
+    def _row(self, variant: Variant) -> Row:
+        data = self.split if variant.together else self.alone
+        trials: list[Row] = []
+        best: tuple[float, Recommender] | None = None
+        for n, settings in enumerate(variant.tried):
+            try:
+                model = self._fit(variant, n, data)
+            except InputError as error:  # more factors than a small catalogue has, too little memory
+                trials.append(settings | {"failed": str(error)})
+                continue
+            score = float(self._measure(model, variant, self.split.validation, (CHOICE,))[CHOICE].mean())
+            epochs = (
+                {"best_epoch": model.state.best_epoch} if isinstance(model, AutoencoderRecommender) else {}
+            )
+            trials.append(settings | epochs | {CHOICE: score})
+            if best is None or score > best[0]:
+                best = score, model
+        if best is None:
+            raise InputError(f"{variant.name}: {trials[0]['failed']}")
+        model = best[1]
+        parts = {"all": self.split.test} | self.parts
+        per_user = {
+            name: {m: v.tolist() for m, v in self._measure(model, variant, part, METRICS).items()}
+            for name, part in parts.items()
+        }
+        about = {"model": variant.name, "family": model.family, "settings": model.settings}
+        return about | {"trials": trials, "per_user": per_user}
+
+    def _fit(self, variant: Variant, n: int, data: Split) -> Recommender:
+        settings = variant.tried[n]
+        model = variant.kind(**settings)
+        with self.watch(f"{variant.name}, {settings}", settings.get("epochs", 0)) as report:
+            if not isinstance(model, AutoencoderRecommender):
+                return model.fit(data.train)
+            run = self._path(variant, f"choice-{n}")
+            resume = (run / "LATEST").exists()
+            return model.fit(data.train, data.validation, run=run, resume=resume, report=report)
+
+    def _path(self, variant: Variant, which: str) -> Path:
+        return self.runs / f"{variant.name} {which}".replace(",", "").replace(" ", "-")
+
+    def _measure(
+        self, model: Recommender, variant: Variant, held: HeldOut | None, metrics: tuple[str, ...]
+    ) -> dict[str, Any]:
+        assert held is not None
+        metrics = tuple(
+            f"{m.partition('@')[0]}@{min(int(m.partition('@')[2]), len(self.alone.items))}" for m in metrics
+        )
+        scorer = Ranked(model, len(self.alone.items), variant.together, self.fresh)
+        return evaluate(scorer, held, metrics).per_user
+
+    def _shown(self, row: Row, rows: list[Row]) -> Row:
+        """A row of the result file: figures of all and of each part, and differences to the target alone."""
+        base = next((r for r in rows if r["model"] == ALONE), None)
+        shown: Row = {key: row[key] for key in ("model", "family", "settings", "trials")}
+        for name, values in row["per_user"].items():
+            figures = {m: np.array(v) for m, v in values.items()}
+            part = {
+                "users": len(next(iter(figures.values()))),
+                "metrics": {m: float(v.mean()) for m, v in figures.items()},
+                "se": {m: float(v.std(ddof=1) / np.sqrt(v.size)) for m, v in figures.items() if v.size > 1},
+            }
+            if base is not None and base is not row:
+                part["difference"] = {
+                    m: paired_bootstrap(v, np.array(base["per_user"][name][m]))._asdict()
+                    for m, v in figures.items()
+                    if v.size > 1
+                }
+            if name == "all":
+                shown |= part
+            else:
+                shown.setdefault("apart", {})[name] = part
+        return shown

@@ -1,0 +1,95 @@
+"""The table of several behaviours: what is ranked, what is kept, and what the file says."""
+
+from __future__ import annotations
+
+import json
+from contextlib import nullcontext
+
+import numpy as np
+import pytest
+from scipy.sparse import csr_matrix
+
+from minigen.cli import behaviours as commands
+from minigen.data.behaviour_split import behaviour_split
+from minigen.data.behaviours import of_target
+from minigen.data.simulate import simulate
+from minigen.data.write import write_events
+from minigen.errors import InputError
+from minigen.evaluation.evaluate import evaluate
+from minigen.recommender import Popularity
+from minigen.reproduce.behaviours import ALL, ALONE, Experiment, Funnel, Ranked
+
+SETTINGS = {"seed": 0, "hidden": 0, "latent": 6, "epochs": 2, "batch": 40}
+
+
+@pytest.fixture(scope="module")
+def events():
+    return simulate(120, 110, seed=1, views_per_user=25)[0]
+
+
+def test_the_funnel_goes_from_the_cart_to_the_view_to_the_rest():
+    train = csr_matrix(np.array([[0] * 6 + [1, 1, 0], [0] * 6 + [1, 0, 0]], np.float32))
+    history = csr_matrix(np.array([[0, 0, 1, 0, 1, 1, 0, 0, 0], [1, 0, 0, 0, 0, 0, 0, 0, 0]], np.float32))
+    scores = Funnel("view,cart,buy").fit(train).score(history)[:, 6:]
+    assert np.argsort(-scores, axis=1, kind="stable").tolist() == [[1, 2, 0], [0, 1, 2]]
+    assert Funnel("view,cart,buy").fit(train).n_items == 9
+
+
+def test_a_model_of_the_target_alone_is_measured_as_on_the_target_alone(events):
+    split = behaviour_split(events, "purchase", "weak")
+    alone = of_target(split)
+    model = Popularity().fit(alone.train)
+    one = evaluate(Ranked(model, 110, False, False), split.test, ("ndcg@20",))
+    two = evaluate(model, alone.test, ("ndcg@20",))
+    np.testing.assert_array_equal(one.per_user["ndcg@20"], two.per_user["ndcg@20"])
+    assert one.users == two.users
+
+
+@pytest.mark.parametrize("unseen", [False, True])
+def test_rows_are_kept_and_told_apart(unseen, events, tmp_path):
+    split = behaviour_split(events, "purchase", "weak", unseen=unseen)
+    fitted = []
+
+    def watch(what, epochs):
+        fitted.append(what)
+        return nullcontext(lambda state, logged: None)
+
+    def rows():
+        return list(Experiment(split, tmp_path, SETTINGS, ["", "0,0,1"], unseen, watch).rows())[-1]
+
+    first = rows()
+    n_fitted = len(fitted)
+    assert rows() == first
+    assert len(fitted) == n_fitted  # nothing is run again
+    names = [row["model"] for row in first]
+    assert {ALONE, ALL} <= set(names)
+    assert ("funnel, all" in names) is not unseen
+    for row in first:
+        best = max(t["ndcg@100"] for t in row["trials"] if "ndcg@100" in t)
+        assert len(row["trials"]) < 2 or best > 0
+        assert ("difference" in row) is (row["model"] != ALONE)
+        assert set(row["apart"]) == ({"new"} if unseen else set(row["apart"]) | {"view", "cart"})
+    by_name = {row["model"]: row for row in first}
+    assert any(
+        "failed" in trial for trial in by_name["spectral, target alone"]["trials"]
+    )  # 128 factors of 110
+    chosen = by_name[ALL]["settings"]
+    assert chosen["fresh"] is unseen
+    d = by_name[ALL]["difference"]["ndcg@20"]["difference"]
+    assert d == pytest.approx(by_name[ALL]["metrics"]["ndcg@20"] - by_name[ALONE]["metrics"]["ndcg@20"])
+    with pytest.raises(InputError, match="is of other settings"):
+        list(Experiment(split, tmp_path, SETTINGS | {"epochs": 3}, [""], unseen, watch).rows())
+
+
+def test_the_command_writes_the_file(events, tmp_path, capsys):
+    write_events(events, tmp_path / "shop.csv")
+    asked = str(tmp_path / "shop.csv"), "purchase", "time", False
+    commands.run_table(*asked, tmp_path / "runs", SETTINGS, [""], tmp_path / "t.json")
+    document = json.loads((tmp_path / "t.json").read_text())
+    assert document["settings"]["target"] == "purchase"
+    shares = document["settings"]["shares"]
+    assert set(shares) <= {"view", "cart", "new"}
+    assert document["provenance"]["data_hash"]
+    said = capsys.readouterr().out
+    assert f"{ALL} minus the target alone: " in said
+    assert f"new {shares['new']:.1%}" in said
