@@ -52,6 +52,16 @@ def want_arguments(scores: Array, k: int, seen: CSR | None) -> None:
 
 
 def _top_k(scores: Array, k: int) -> tuple[NDArray[np.intp], Array]:
+    alive = (scores > -np.inf).any(axis=0)
+    alive[:k] = True
+    if not alive.all():  # a partition is slow among thousands of equal scores
+        columns = np.flatnonzero(alive)
+        items, best = _among_finite(scores[:, alive], k)
+        return np.where(items < 0, -1, columns[items]), best
+    return _among_finite(scores, k)
+
+
+def _among_finite(scores: Array, k: int) -> tuple[NDArray[np.intp], Array]:
     n_items = scores.shape[1]
     kth = np.partition(scores, n_items - k, axis=1)[:, n_items - k]
     rows, items = np.nonzero(scores >= kth[:, None])  # at least k a row, items ascending
