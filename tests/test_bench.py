@@ -54,7 +54,9 @@ def test_exponent_of_a_power_is_that_power():
 
 def test_every_growth_size_can_be_made():
     for axis, sizes in growth.AXES.items():
-        assert [getattr(growth.sizes_of(axis, size), axis) for size in sizes] == list(sizes)
+        made = [growth.sizes_of(axis, size) for size in sizes]
+        assert [getattr(one, axis.removesuffix("-sampled")) for one in made] == list(sizes)
+        assert all(bool(one.negatives) == axis.endswith("-sampled") for one in made)
         assert max(sizes) >= 40 * min(sizes)
 
 

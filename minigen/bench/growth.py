@@ -14,15 +14,18 @@ from minigen.bench.race import Racer
 BASE = Sizes(20_000, hidden=64, latent=32, batch=100, clicks=50)
 AXES: dict[str, tuple[int, ...]] = {
     "items": (1_000, 10_000, 100_000, 1_000_000),
+    "items-sampled": (1_000, 10_000, 100_000, 1_000_000),
     "batch": (25, 100, 400, 1_600),
     "clicks": (10, 100, 1_000, 10_000),
 }
+NEGATIVES = 1_000  # of a sampled step
 _SECONDS, _MOST = 1.0, 50  # that one size is timed for, and repeats at most
 
 
 def sizes_of(axis: str, size: int) -> Sizes:
-    """The base with one size changed."""
-    return replace(BASE, **{axis: size})
+    """The base with one size changed; of "items-sampled", with a softmax over a sample."""
+    name, _, sampled = axis.partition("-")
+    return replace(BASE, **{name: size}, negatives=NEGATIVES if sampled else 0)
 
 
 def growth(

@@ -9,15 +9,20 @@ from minigen.bench.cases import Case
 
 OURS = ("numpy", "numba")
 TORCH = ("torch-eager", "torch-fused", "torch-compile")
+_GRID = (  # batch, items, hidden, clicks
+    *((1, 64, 16, 5), (1, 20_108, 64, 70), (4, 512, 32, 8), (25, 4_000, 64, 20)),
+    *((100, 1_000, 64, 50), (100, 20_000, 64, 50), (500, 1_000, 200, 30), (500, 4_000, 600, 70)),
+)
 
 
 @dataclass(frozen=True)
 class Preset:
-    """`cases` makes the work of a backend; `ours` are those of our backends that have it."""
+    """`cases` makes the work of a backend; `ours` and `peers` are those that have it."""
 
     about: str
     cases: Callable[[str], dict[str, Case]]
     ours: tuple[str, ...] = OURS
+    peers: tuple[str, ...] = TORCH
 
 
 def _mult_vae(items: int, clicks: int) -> Callable[[str], dict[str, Case]]:
@@ -59,6 +64,19 @@ def _gan(backend: str) -> dict[str, Case]:
     return small.gan_cases(backend)
 
 
+def _sizes(backend: str) -> dict[str, Case]:
+    from minigen.bench import mult_vae
+
+    return {
+        f"{op} {batch} x {items} x {hidden}": case
+        for batch, items, hidden, clicks in _GRID
+        for op, case in mult_vae.operation_cases(
+            mult_vae.Sizes(items, hidden, 16, batch, clicks), backend
+        ).items()
+        if not op.startswith("clicks_as")
+    }
+
+
 def cases_of(name: str, backend: str) -> dict[str, Case]:
     """The work of a preset, of the machine's own probes, or of "growth AXIS SIZE"."""
     kind, *axis = name.split()
@@ -78,10 +96,11 @@ PRESETS = {
         "Mult-VAE, 20,108 items, 600-200-600, batch 500, 70 clicks", _mult_vae(20_108, 70)
     ),
     "large-catalogue": Preset(
-        "Mult-VAE, 1,000,000 items, 64, batch 500, 70 clicks, 8,192 negatives: rows of Adam", _large
+        "Mult-VAE, 1,000,000 items, 64, batch 500, 70 clicks, 8,192 negatives", _large, peers=()
     ),
     "gowalla": Preset("Mult-VAE, 40,981 items, 600-200-600, batch 500, 27 clicks", _mult_vae(40_981, 27)),
     "vae-mnist": Preset("a VAE on bits, 784-200-200-50, batch 20", _vae),
     "gan-ring": Preset("both players' step on the ring, batch 256", _gan, ("numpy",)),
-    "serve": Preset("one person's top 10 of 20,108 items", _serve),
+    "serve": Preset("one person's top 10 of 20,108 items", _serve, peers=("torch-eager", "torch-compile")),
+    "sizes": Preset("every operation of Mult-VAE from small sizes to large", _sizes, peers=()),
 }

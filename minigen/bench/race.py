@@ -83,6 +83,7 @@ def race(
     and the 99th percentile over all runs, quartiles over rounds, the first call (with compilation), and,
     each round by round with its 95% interval, `ratio` = NumPy's time over this one's and `times_floor` =
     this time over the least that the machine's probes of the round allow.
+    `against` holds the time of each form of PyTorch over this one's, round by round, with its interval.
     `peak_memory_mb` is that of the process, whatever it has done.
     Raises InputError where a process fails.
     """
@@ -107,6 +108,7 @@ def race(
         _row(case, racer.backend, times, about, probes)
         | {"threads": threads, "peak_memory_mb": memory[racer.name]}
         | apart.get((case, racer.name), {})
+        | _against((case, racer.name), times)
         for racer in racers
         for case, about in racer.cases.items()
     ]
@@ -159,6 +161,15 @@ def _row(
     if floors.any():
         row |= {"floor_ms": float(np.median(floors))} | with_interval("times_floor", 1e3 * own / floors)
     return row
+
+
+def _against(own: tuple[str, str], times: Times) -> dict[str, Any]:
+    case, name = own
+    peers = [peer for other, peer in times if other == case and peer.startswith("torch")]
+    if not peers or name in peers:
+        return {}
+    mine = _medians(times[own])
+    return {"against": {peer: with_interval("ratio", _medians(times[case, peer]) / mine) for peer in peers}}
 
 
 def _medians(rounds: list[list[float]]) -> np.ndarray:

@@ -52,8 +52,9 @@ def bench(
         return
     if preset not in known:
         raise InputError(f"--preset {preset}: unknown; there are {', '.join(known)}")
-    if peer not in (None, "torch") or (peer and preset in OTHERS):
-        raise InputError(f"--peer {peer}: there is torch, in the presets {', '.join(PRESETS)}")
+    with_peers = [name for name, p in PRESETS.items() if p.peers]
+    if peer not in (None, "torch") or (peer and preset not in with_peers):
+        raise InputError(f"--peer {peer}: there is torch, in the presets {', '.join(with_peers)}")
     if vectors and (preset != "ladder" or vectors not in (256, 512)):
         raise InputError("--vectors goes with --preset ladder, and is 256 or 512")
     if plot and preset == "cuda-kernels":
@@ -80,7 +81,7 @@ def bench(
 def _race(preset: str, peer: str | None, threads: int, rounds: int) -> Measured:
     from importlib.util import find_spec
 
-    from minigen.bench.presets import PRESETS, TORCH
+    from minigen.bench.presets import PRESETS
     from minigen.bench.race import race
     from minigen.cli.output import console, print_table
     from minigen.cli.progress import counted
@@ -89,7 +90,7 @@ def _race(preset: str, peer: str | None, threads: int, rounds: int) -> Measured:
 
     if peer and find_spec("torch") is None:
         raise InputError("--peer torch: PyTorch is not here; pip install 'minigen[oracle]'")
-    backends = PRESETS[preset].ours + (TORCH if peer else ())
+    backends = PRESETS[preset].ours + (PRESETS[preset].peers if peer else ())
     console.print(f"{threads} threads, float32: {', '.join(backends)}", markup=False)
     with counted("Rounds", rounds) as report:
         rows, roofline = race(preset, backends, threads=threads, rounds=rounds, report=report)

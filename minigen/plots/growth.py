@@ -15,9 +15,10 @@ def growth_figure(rows: Sequence[Mapping[str, Any]]) -> Figure:
     figure, axes = new_figure(10.0, 4.2, 2)
     backends = list(dict.fromkeys(row["backend"] for row in rows))
     for panel, (key, label) in zip(axes, (("median_ms", "ms a step"), ("peak_memory_mb", "peak memory, MB"))):
-        for axis, marker in zip(dict.fromkeys(row["axis"] for row in rows), "osD^"):
+        for place, axis in enumerate(dict.fromkeys(row["axis"] for row in rows)):
             for n, backend in enumerate(backends):
                 own = [row for row in rows if row["axis"] == axis and row["backend"] == backend]
+                marker = "osD^v<>"[place % 7]
                 panel.plot(
                     [row["size"] for row in own],
                     [row[key] for row in own],
