@@ -1,4 +1,4 @@
-"""One person's answer: a history of clicks in, the top 10 of 20,108 items out."""
+"""One person's answer: a history of clicks in, the top 10 of 20,108 items out, and why."""
 
 from __future__ import annotations
 
@@ -8,19 +8,24 @@ import numpy as np
 
 from minigen.bench.cases import Case
 from minigen.bench.mult_vae import Sizes, Step
+from minigen.recommender.explain import because
 
 TOP = 10
 
 
 def cases(sizes: Sizes, backend: str) -> dict[str, Case]:
-    """The answer, as `recommend` gives it; the least is to read the decoder's weights once."""
+    """The answer, as `recommend` gives it, and why; the least is to read the decoder's weights once."""
     torch = backend.startswith("torch")
     step = Step(sizes, "numpy" if torch else backend)
     history = step.rows[0]
     gb = 4e-9 * sizes.hidden * sizes.items
     if torch:
         return {"serve": Case(_torch(step, backend), gb=gb)}
-    return {"serve": Case(lambda: step.model.recommend(history, k=TOP)[0], gb=gb)}
+    items = step.model.recommend(history, k=TOP)[0][0]
+    return {
+        "serve": Case(lambda: step.model.recommend(history, k=TOP)[0], gb=gb),
+        "explain": Case(lambda: because(step.model, history, items)),
+    }
 
 
 def _torch(step: Step, flavour: str) -> Any:
