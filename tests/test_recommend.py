@@ -5,49 +5,19 @@ from __future__ import annotations
 import json
 import re
 
-import numpy as np
 import pytest
-from scipy import sparse
 
 from minigen.cli import main
-from minigen.data import HeldOut, Split
-from minigen.recommender import MultVAE
-from minigen.recommender.runs import write_split
-
-N_ITEMS = 14
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    """A run of two tastes; the test user u0 has items 000 to 002; even items are bags."""
-    rng = np.random.default_rng(1)
-    dense = np.zeros((160, N_ITEMS), dtype=np.float32)
-    for row in dense:
-        row[7 * rng.integers(2) + rng.choice(7, 4, replace=False)] = 1
-    rest = dense.copy()
-    for row in rest:
-        row[np.flatnonzero(row)[1:]] = 0
-    fold_in, target = sparse.csr_matrix(dense - rest), sparse.csr_matrix(rest)
-    first = sparse.csr_matrix(np.repeat([[1.0, 0]], [3, 11], axis=1).astype(np.float32))
-    items = [f"{n:03d}" for n in range(N_ITEMS)]
-    names = {item: f"{'Bag' if n % 2 == 0 else 'Cup'} {n}" for n, item in enumerate(items)}
-    held = HeldOut(fold_in[:60], target[:60], [f"v{n}" for n in range(60)])
-    test = HeldOut(first, sparse.csr_matrix(np.eye(1, N_ITEMS, 5, dtype=np.float32)), ["u0"])
-    split = Split("shop", sparse.csr_matrix(dense), [f"t{n}" for n in range(160)], items, held, test, names)
-    folder = tmp_path_factory.mktemp("shop") / "run"
-    write_split(folder, split)
-    MultVAE(hidden=12, latent=4, epochs=15, batch=40, lr=5e-3, dropout=0.3).fit(split.train).save(folder)
-    return folder
 
 
 @pytest.fixture
-def recommend(run, tmp_path, capsys):
+def recommend(shop_run, tmp_path, capsys):
     """Run the command; returns its rows, settings and what it printed."""
 
     def call(*args):
         file = tmp_path / "r.json"
         with pytest.raises(SystemExit) as end:
-            main(["recommend", str(run), *map(str, args), "--json", str(file)])
+            main(["recommend", str(shop_run), *map(str, args), "--json", str(file)])
         said = capsys.readouterr()
         assert end.value.code == 0, said.err
         document = json.loads(file.read_text())
@@ -57,10 +27,10 @@ def recommend(run, tmp_path, capsys):
 
 
 @pytest.fixture
-def refused(run, capsys):
+def refused(shop_run, capsys):
     def call(*args):
         with pytest.raises(SystemExit) as end:
-            main(["recommend", str(run), *map(str, args)])
+            main(["recommend", str(shop_run), *map(str, args)])
         assert end.value.code == 2
         (line,) = capsys.readouterr().err.strip().splitlines()
         return line

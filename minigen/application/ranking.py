@@ -20,6 +20,18 @@ from minigen.typing import Array
 POOL = 100  # of the best items that variety may choose from
 
 
+def with_history(scores: Array, histories: csr_matrix, repeat: float) -> Array:
+    """What histories are ranked by at a share r of the history: scores at r = 0, else shares of `combine`.
+
+    -inf where an item is left out: old ones at r = 0, new ones at r = 1.
+    """
+    old = histories.toarray() > 0
+    if repeat == 0:
+        return np.where(old, -np.inf, scores)
+    combined = combine(softmax(scores), histories, repeat)
+    return np.where(old, combined, -np.inf) if repeat == 1 else combined
+
+
 @dataclass(frozen=True)
 class Application:
     """A model and how it is applied.
@@ -43,9 +55,8 @@ class Application:
             raise ValueError("vectors: want a row an item, to tell how alike items are")
 
     def score(self, histories: csr_matrix, rng: np.random.Generator | None = None) -> Array:
-        """What histories are ranked by, (B, M): the model's scores, or for r > 0 the shares of `combine`.
+        """What histories are ranked by, (B, M), see `with_history`.
 
-        -inf where an item is left out: old ones at r = 0, new ones at r = 1.
         `rng` draws the codes where `explore` is set.  Raises InputError for an empty history without `cold`.
         """
         histories = canonical(histories)
@@ -62,13 +73,7 @@ class Application:
 
     def _known(self, histories: csr_matrix, rng: np.random.Generator | None) -> Array:
         scores = sample_scores(self.model, histories, rng) if self.explore else self.model.score(histories)
-        if self.repeat is None:
-            return scores
-        old = histories.toarray() > 0
-        if self.repeat == 0:
-            return np.where(old, -np.inf, scores)
-        combined = combine(softmax(scores), histories, self.repeat)
-        return np.where(old, combined, -np.inf) if self.repeat == 1 else combined
+        return scores if self.repeat is None else with_history(scores, histories, self.repeat)
 
     def recommend(
         self,

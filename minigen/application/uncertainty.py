@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from minigen.errors import InputError
@@ -36,8 +37,7 @@ def sample_scores(model: Any, histories: csr_matrix, rng: np.random.Generator | 
     if rng is None:
         raise ValueError("rng: want a generator, to draw the codes")
     mu, log_var = posterior(model, histories)
-    scores = model.decode(mu + np.exp(log_var / 2) * _noise(mu, rng))
-    return model.beside(scores, histories) if hasattr(model, "beside") else scores
+    return _scores_at(model, histories, mu + np.exp(log_var / 2) * _noise(mu, rng))
 
 
 def prior_behaviour(model: Any, n: int = 256, seed: int = 0) -> Array:
@@ -75,8 +75,8 @@ def spread_by_length(
     for n in lengths:
         shown = shorten(rows, n, rng)
         mu, log_var = posterior(model, shown)
-        at_mean = softmax(model.decode(mu)).astype(np.float64)
-        draws = [model.decode(mu + np.exp(log_var / 2) * _noise(mu, rng)) for _ in range(2)]
+        at_mean = softmax(model.score(shown)).astype(np.float64)
+        draws = [_scores_at(model, shown, mu + np.exp(log_var / 2) * _noise(mu, rng)) for _ in range(2)]
         ratio = np.log(at_mean) - np.log(softmax(draws[0]).astype(np.float64))
         lists = [top_k(scores, k, shown)[0] for scores in draws]
         overlap = [np.intersect1d(a, b).size / k for a, b in zip(*lists)]
@@ -87,15 +87,24 @@ def spread_by_length(
 
 def shorten(histories: csr_matrix, n: int, rng: np.random.Generator) -> csr_matrix:
     """n of the clicks of each row, drawn without replacement; a row with fewer stays."""
-    keys = rng.random(histories.nnz)
-    rows = row_of_each(histories)
-    order = np.lexsort((keys, rows))  # the clicks of a row in a random order
-    place = np.empty(histories.nnz, dtype=np.int64)
-    place[order] = np.arange(histories.nnz) - histories.indptr[rows]
-    kept = with_data(histories, histories.data * (place < n))
-    kept = kept.copy()
+    kept = with_data(histories, histories.data * (places(histories, rng) < n)).copy()
     kept.eliminate_zeros()
     return kept
+
+
+def places(histories: csr_matrix, rng: np.random.Generator) -> NDArray[np.int64]:
+    """The place (nnz,) of each click in a random order of its row, from 0."""
+    rows = row_of_each(histories)
+    order = np.lexsort((rng.random(histories.nnz), rows))
+    place = np.empty(histories.nnz, dtype=np.int64)
+    place[order] = np.arange(histories.nnz) - histories.indptr[rows]
+    return place
+
+
+def _scores_at(model: Any, histories: csr_matrix, z: Array) -> Array:
+    """Scores (B, M) of histories where their code is z; a path beside the code stays as it is."""
+    scores = model.decode(z)
+    return model.beside(scores, histories) if hasattr(model, "beside") else scores
 
 
 def _noise(like: Array, rng: np.random.Generator) -> Array:

@@ -11,7 +11,7 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 from minigen.application.diversity import Vectors, intra_list_distance, rerank
-from minigen.application.ranking import POOL
+from minigen.application.ranking import POOL, with_history
 from minigen.application.uncertainty import prior_behaviour
 from minigen.data.interactions import HeldOut
 from minigen.errors import InputError
@@ -19,7 +19,6 @@ from minigen.evaluation.evaluate import Evaluation, evaluate
 from minigen.evaluation.metrics import PerUser, find_hits, ndcg
 from minigen.ops.topk.numpy_topk import top_k
 from minigen.recommender.base import Recommender
-from minigen.recommender.combine import combine, softmax
 from minigen.typing import Array
 
 SHARES = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9, 1.0)
@@ -49,14 +48,8 @@ def repeat_trials(
 ) -> list[Trial]:
     """NDCG@k of the combined ranking for each share r of the history, where old items may be targets, too."""
     scores = model.score(held.fold_in)
-    p = softmax(scores)
-
-    def ranked(share: float) -> Any:
-        if share == 0:
-            return top_k(scores, k, held.fold_in)[0]
-        return top_k(combine(p, held.fold_in, share), k)[0]
-
-    return [Trial(r, _ndcg(ranked(r), held.target)) for r in shares]
+    lists = (top_k(with_history(scores, held.fold_in, r), k)[0] for r in shares)
+    return [Trial(r, ndcg_of(items, held.target)) for r, items in zip(shares, lists)]
 
 
 def diversity_trials(
@@ -74,7 +67,7 @@ def diversity_trials(
     for weight in weights:
         items, _ = rerank(*pool, vectors, weight, k)
         distance = intra_list_distance(items, vectors if judge is None else judge)
-        trials.append(Trial(weight, _ndcg(items, held.target), distance))
+        trials.append(Trial(weight, ndcg_of(items, held.target), distance))
     return trials
 
 
@@ -122,6 +115,7 @@ class _Same:
         return np.tile(self._scores, (histories.shape[0], 1))
 
 
-def _ndcg(items: Any, target: csr_matrix) -> PerUser:
+def ndcg_of(items: Any, target: csr_matrix) -> PerUser:
+    """NDCG of lists (N, k), -1 where there is no item."""
     hits, n_target = find_hits(items, target)
     return ndcg(hits, n_target)

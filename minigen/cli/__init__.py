@@ -51,6 +51,7 @@ def _register() -> None:
         learn,
         recommend,
         reproduce,
+        study,
         trace,
         train,
         where,
@@ -69,6 +70,7 @@ def _register() -> None:
     app.command("bench")(bench.bench)
     app.add_typer(data.app, name="data")
     app.add_typer(reproduce.app, name="reproduce")
+    app.add_typer(study.app, name="study")
 
 
 def main(args: list[str] | None = None) -> None:

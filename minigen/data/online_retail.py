@@ -127,6 +127,12 @@ def most_frequent_names(table: pl.DataFrame) -> dict[str, str]:
     return dict(best.select("item", "name").sort("item").iter_rows())
 
 
+def item_prices() -> dict[str, float]:
+    """Each item's median price over the purchases that stood, in pounds."""
+    _, bought, _ = _apply_rules()
+    return dict(bought.group_by("item").agg(pl.col("price").median()).sort("item").iter_rows())
+
+
 @cache
 def _apply_rules() -> tuple[pl.DataFrame, pl.DataFrame, tuple[RuleCount, ...]]:
     """What the rules leave, the purchases of it that stood, and the counts."""

@@ -136,9 +136,16 @@ OPS = (
 
 def catalogue() -> dict[str, Quantity]:
     """All quantities by name: operations first, then whole models."""
-    from minigen.gradcheck import behaviour_models, cfgan_models, gan_models, recvae_models, vae_models
+    from minigen.gradcheck import (
+        behaviour_models,
+        cfgan_models,
+        feature_models,
+        gan_models,
+        recvae_models,
+        vae_models,
+    )
     from minigen.gradcheck.models import models  # reaches up to the recommenders: only when asked
 
-    rooms = (gan_models, vae_models, recvae_models, cfgan_models, behaviour_models)
+    rooms = (gan_models, vae_models, recvae_models, cfgan_models, behaviour_models, feature_models)
     quantities = (*OPS, *(quantity for room in rooms for quantity in room.quantities()), *models())
     return {quantity.name: quantity for quantity in quantities}

@@ -90,8 +90,12 @@ class LinearVAE(AutoencoderRecommender):
 
     def score(self, histories: csr_matrix) -> Array:
         """Logits (B, M): the decoder's at the posterior mean of each history, and the path's."""
+        return self.beside(super().score(histories), histories)
+
+    def beside(self, scores: Array, histories: csr_matrix) -> Array:
+        """The scores of `decode` with what the path says of the histories."""
         path, _ = log_shares_forward(self.path.score(canonical(histories)))
-        return super().score(histories) + self.params["gain"] * path
+        return scores + self.params["gain"] * path
 
     def click_gradient(self, histories: csr_matrix, d_scores: Array) -> csr_matrix:
         """d <scores, d_scores> / d x at the clicks, through decoder, encoder and path."""

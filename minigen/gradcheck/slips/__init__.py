@@ -3,6 +3,7 @@
 from minigen.gradcheck.slips import (
     behaviours,
     cfgan,
+    features,
     gan,
     latent,
     layers,
@@ -19,6 +20,7 @@ __all__ = [
     "Mutant",
     "behaviours",
     "cfgan",
+    "features",
     "gan",
     "latent",
     "layers",
