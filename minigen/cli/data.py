@@ -138,6 +138,23 @@ def split_events(
 
 
 @app.command()
+def fetch(
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="movielens-100k, -1m, -10m, -20m, -25m or -32m.")
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for the archive and its tables.")] = Path("data"),
+) -> None:
+    """Download a published set, check it against its makers' checksum, unpack it."""
+    from minigen.cli.output import console, program
+    from minigen.cli.progress import counted
+    from minigen.data.fetch import fetch as download
+
+    with counted("downloading", None) as report:
+        folder = download(name, out, report)
+    console.print(f"{folder} holds {name}.  Next: {program()} train {folder}", markup=False, soft_wrap=True)
+
+
+@app.command()
 def simulate(
     out: OutArgument,
     users: Annotated[int, typer.Option(help="Number of users.")] = 1000,

@@ -10,6 +10,7 @@ import polars as pl
 
 from minigen.data.archives import open_zip
 from minigen.data.events import Events, read_events, weigh
+from minigen.data.fetch import SOURCES
 from minigen.data.lightgcn import read_lightgcn
 from minigen.data.online_retail import load_clean, load_raw
 from minigen.data.tables import first_lines, reading, want_file
@@ -39,6 +40,8 @@ def load(path_or_name: str | Path, format: str | None = None, **columns: Any) ->
         return _weighed(EMBEDDED[str(path_or_name)](), given)
     path = Path(path_or_name)
     if not path.exists():
+        if str(path) in SOURCES:
+            raise InputError(f"{path} is not here: minigen data fetch {path} downloads it to data/{path}")
         raise InputError(f"{path}: no such file; embedded sets are {', '.join(EMBEDDED)}")
     format = format or _guess(path)
     if format is None or format in GENERIC:
