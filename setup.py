@@ -9,7 +9,14 @@ HERE = Path(__file__).parent
 VERSION = re.search(r'__version__ = "(.+)"', (HERE / "minigen/__init__.py").read_text("utf-8")).group(1)
 
 CUDA = "numba-cuda[cu13]>=0.30.4,<0.31"
-NOTEBOOKS = ["jupyter>=1.0", "jupytext>=1.16", "nbclient>=0.10", "ipywidgets>=8.1"]
+NOTEBOOKS = [
+    "jupyter>=1.0",
+    "jupytext>=1.16",
+    "nbclient>=0.10",
+    "ipywidgets>=8.1",
+    "pytest>=8",  # each chapter names the tests that prove it
+    "hypothesis>=6.100",
+]
 
 setup(
     name="minigen",
@@ -41,9 +48,7 @@ setup(
         "dev": [
             *NOTEBOOKS,
             "setuptools>=77",
-            "pytest>=8",
             "pytest-xdist>=3.5",
-            "hypothesis>=6.100",
             "ruff==0.17.*",  # a new release of a linter must not turn an old checkout red
             "mypy==2.4.*",
             "scipy-stubs>=1.17",

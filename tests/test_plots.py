@@ -110,3 +110,16 @@ def test_the_report_keeps_names_as_text():
     assert "script" not in parser.tags
     assert "".join(parser.text).count(NASTY) == 8
     assert not re.search(r"(src|href)=[\"']?(http|//)", html)  # needs nothing beside it
+
+
+def test_a_graph_has_its_boxes_and_arrows():
+    boxes = {"a": (0, 0, "data"), "b": (2, 0, "layer"), "c": (2, 2, "loss")}
+    _, axis = plots.graph(boxes, "a-b", size=(3, 2), given="a", dashed="b-c")
+    words = {text.get_text(): text for text in axis.texts}
+    assert {"data", "layer", "loss"} <= set(words)
+    arrows = [text.arrow_patch for text in axis.texts if getattr(text, "arrow_patch", None)]
+    assert [arrow.get_linestyle() for arrow in arrows] == ["-", "--"]
+    shades = {name: words[name].get_bbox_patch().get_facecolor()[0] for name in ("data", "layer")}
+    assert shades["data"] < shades["layer"] == 1
+    with pytest.raises(KeyError):
+        plots.graph(boxes, "a-nowhere", size=(3, 2))
