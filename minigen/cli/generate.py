@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from minigen.cli import work
+from minigen.cli.generate_users import users
 
 MODELS = {  # id -> where its class is
     "gan": ("minigen.gan_training", "GAN"),
@@ -19,6 +21,22 @@ MODELS = {  # id -> where its class is
 }
 
 
+class ByModel(TyperGroup):
+    """`minigen generate MODEL ...`: whatever is no command of the group is the MODEL of `model`."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The command that the first word names, or `model` for all words."""
+        return super().resolve_command(ctx, args if args[0] in self.commands else ["model", *args])
+
+
+app = typer.Typer(
+    cls=ByModel,
+    help=f"Train a generative model ({', '.join(MODELS)}) and draw from it, or sample users of a run.",
+    no_args_is_help=True,
+)
+
+
+@app.command("model")
 def generate(
     model: Annotated[str, typer.Argument(metavar="MODEL", help=f"{', '.join(MODELS)}.")],
     data: Annotated[
@@ -62,6 +80,9 @@ def generate(
     if json:
         about = {"data": data, "data_hash": table.hash, "vary": vary, "seeds": [*range(seed, seed + seeds)]}
         write_json(json, "generate", about, rows, clock.provenance(seed, table.hash))
+
+
+app.command("users")(users)
 
 
 def plan_runs(

@@ -10,6 +10,7 @@ import typer
 
 if TYPE_CHECKING:
     from minigen.cli.columns import Columns
+    from minigen.data.events import Events
     from minigen.data.interactions import HeldOut, Split
     from minigen.recommender import AutoencoderRecommender, Recommender
 
@@ -201,6 +202,14 @@ def _fit_with_progress(
             checkpoint_seconds=checkpoint_seconds,
             report=report,
         )
+
+
+def keep_order(events: Events, data: Split, run: Path) -> None:
+    """Where events of several behaviours have times, count in which order, for sequences to be generated."""
+    from minigen.synthetic.chain import training_sequences, write_portraits
+
+    if "time" in events.columns:
+        write_portraits(run, training_sequences(events, data), len(data.behaviours))
 
 
 def validation_score(model: Recommender, data: Split) -> dict[str, float]:

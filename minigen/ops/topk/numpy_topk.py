@@ -52,7 +52,7 @@ def want_arguments(scores: Array, k: int, seen: CSR | None) -> None:
 
 
 def _top_k(scores: Array, k: int) -> tuple[NDArray[np.intp], Array]:
-    alive = (scores > -np.inf).any(axis=0)
+    alive = np.asarray((scores > -np.inf).any(axis=0))
     alive[:k] = True
     if not alive.all():  # a partition is slow among thousands of equal scores
         columns = np.flatnonzero(alive)
