@@ -1,4 +1,4 @@
-"""Figures of a model of several behaviours, apart for what the user had touched before and what is new."""
+"""Of several behaviours: figures apart for what was touched before and what is new; and the order of acts."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from minigen.cli import work
 from minigen.cli.output import print_table
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from minigen.data.events import Events
     from minigen.data.interactions import HeldOut, Split
     from minigen.recommender import Recommender
 
@@ -42,3 +45,11 @@ def print_apart(rows: dict[str, Any]) -> None:
         figures = (f"{row['metrics'][m]:.4f} ± {row['se'].get(m, 0):.4f}" for m in shown)
         cells.append([name, f"{row['share']:.1%}", *figures])
     print_table("To be found, by what the user had done to it before", ["by", "share", *shown], cells)
+
+
+def keep_order(events: Events, data: Split, run: Path) -> None:
+    """Where events of several behaviours have times, count in which order, for sequences to be generated."""
+    from minigen.synthetic.chain import training_sequences, write_portraits
+
+    if "time" in events.columns:
+        write_portraits(run, training_sequences(events, data), len(data.behaviours))

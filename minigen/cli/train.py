@@ -100,7 +100,7 @@ def train(
     with work.watched(debug_numerics):
         fitted, data = work.fit(kind, chosen, data, out, resume, refit, checkpoint_seconds)
     if data.behaviours and not Path(events).is_dir():
-        work.keep_order(read.load(events), data, out)
+        apart.keep_order(read.load(events), data, out)
     row = work.measure(fitted, data.test, metrics)
     work.print_rows([row])
     if data.behaviours:

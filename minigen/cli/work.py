@@ -10,7 +10,6 @@ import typer
 
 if TYPE_CHECKING:
     from minigen.cli.columns import Columns
-    from minigen.data.events import Events
     from minigen.data.interactions import HeldOut, Split
     from minigen.recommender import AutoencoderRecommender, Recommender
 
@@ -99,7 +98,7 @@ def make_split(
     if split not in SPLITS:
         raise InputError(f"there is no split {split!r}; there are {', '.join(SPLITS)}")
     binary = duplicates == "once" and columns.weights is None
-    if events in data.PROTOCOLS and split == "strong" and held_out is None:
+    if events in data.PROTOCOLS and split == "strong" and held_out is None and target is None:
         return data.protocol_split(events, seed=seed)
     if Path(events, "ids.json").is_file():
         return read_split(Path(events))
@@ -202,14 +201,6 @@ def _fit_with_progress(
             checkpoint_seconds=checkpoint_seconds,
             report=report,
         )
-
-
-def keep_order(events: Events, data: Split, run: Path) -> None:
-    """Where events of several behaviours have times, count in which order, for sequences to be generated."""
-    from minigen.synthetic.chain import training_sequences, write_portraits
-
-    if "time" in events.columns:
-        write_portraits(run, training_sequences(events, data), len(data.behaviours))
 
 
 def validation_score(model: Recommender, data: Split) -> dict[str, float]:
