@@ -26,7 +26,7 @@ RANKS = [
     "gan wgan vae iwae linear_gaussian score_function collapse diagnose "
     "gan_training vae_training data evaluation training",
     "recommender trace",
-    "ladder application reproduce synthetic",
+    "ladder application reproduce synthetic tuning",
     "gradcheck plots bench book exercises",
     "cli __main__",
 ]

@@ -42,6 +42,7 @@ def _root(
 def _register() -> None:
     from minigen.cli import (
         bench,
+        compare,
         data,
         demo,
         evaluate,
@@ -59,6 +60,7 @@ def _register() -> None:
 
     app.command("demo")(demo.demo)
     app.command("train")(train.train)
+    app.command("compare")(compare.compare)
     app.command("evaluate")(evaluate.evaluate)
     app.command("recommend")(recommend.recommend)
     app.command("export")(export.export)

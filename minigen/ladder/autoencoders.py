@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from minigen.recommender.mult_vae import MultVAE
 from minigen.recommender.trained import AutoencoderRecommender, Settings
+
+_SIZES = {name: MultVAE.search[name] for name in ("hidden", "latent", "lr")}
+_DROPOUT = {"dropout": MultVAE.search["dropout"]}
 
 
 class AE(AutoencoderRecommender):
@@ -19,6 +22,7 @@ class AE(AutoencoderRecommender):
     defaults: ClassVar[Settings] = replace(
         MultVAE.defaults, likelihood="bernoulli", dropout=0.0, stochastic=False, beta=0.0, anneal_epochs=0
     )
+    search: ClassVar[dict[str, tuple[Any, ...]]] = _SIZES
 
 
 class DAE(AutoencoderRecommender):
@@ -26,6 +30,7 @@ class DAE(AutoencoderRecommender):
 
     id: ClassVar[str] = "dae"
     defaults: ClassVar[Settings] = replace(AE.defaults, dropout=0.5)
+    search: ClassVar[dict[str, tuple[Any, ...]]] = _SIZES | _DROPOUT
 
 
 class MultDAE(AutoencoderRecommender):
@@ -37,6 +42,7 @@ class MultDAE(AutoencoderRecommender):
 
     id: ClassVar[str] = "mult-dae"
     defaults: ClassVar[Settings] = replace(DAE.defaults, likelihood="multinomial", l2=0.01 / 500)
+    search: ClassVar[dict[str, tuple[Any, ...]]] = _SIZES | _DROPOUT | {"l2": (2e-6, 2e-5, 2e-4)}
 
 
 class BetaVAE(AutoencoderRecommender):
@@ -47,3 +53,4 @@ class BetaVAE(AutoencoderRecommender):
 
     id: ClassVar[str] = "beta-vae"
     defaults: ClassVar[Settings] = replace(MultDAE.defaults, stochastic=True, l2=0.0, beta=0.2)
+    search: ClassVar[dict[str, tuple[Any, ...]]] = MultVAE.search

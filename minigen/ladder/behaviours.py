@@ -19,6 +19,7 @@ from minigen.ladder.blocks import best_gains, hide_touched, lift, lift_backward
 from minigen.optimizers import make_optimizer
 from minigen.recommender import autoencoder, trained
 from minigen.recommender.base import canonical
+from minigen.recommender.mult_vae import MultVAE
 from minigen.recommender.trained import AutoencoderRecommender
 from minigen.training import checkpoint
 from minigen.training.loop import State
@@ -76,6 +77,7 @@ class BehaviourVAE(AutoencoderRecommender):
 
     id: ClassVar[str] = "behaviour-vae"
     defaults: ClassVar[Any] = Settings()
+    search: ClassVar[dict[str, tuple[Any, ...]]] = MultVAE.search
     config: Any  # its own `Settings`
 
     @property
@@ -103,19 +105,22 @@ class BehaviourVAE(AutoencoderRecommender):
         *,
         run: str | Path | None = None,
         resume: bool = False,
+        until: int | None = None,
         checkpoint_seconds: float = 60.0,
         report: Callable[[State, dict[str, float]], None] | None = None,
     ) -> Self:
-        """Train, see `AutoencoderRecommender.fit`; then learn the gains, where there is `validation`."""
+        """Train, see `AutoencoderRecommender.fit`; at the end learn the gains, if there is `validation`."""
         super().fit(
             train_rows,
             validation,
             run=run,
             resume=resume,
+            until=until,
             checkpoint_seconds=checkpoint_seconds,
             report=report,
         )
-        if validation is not None and self._no_gains and not self.config.fresh:
+        wanted = self.state.finished and self._no_gains and not self.config.fresh
+        if validation is not None and wanted:
             gains = best_gains(self._parts(validation), len(self._no_gains["gain"]))
             self.params["gain"] = gains.astype(np.float32)
             if run is not None:

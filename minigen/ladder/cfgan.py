@@ -34,6 +34,14 @@ class CFGAN(AutoencoderRecommender):
 
     id: ClassVar[str] = "cfgan"
     defaults: ClassVar[Any] = Settings()
+    search: ClassVar[dict[str, tuple[Any, ...]]] = {
+        "rows": ("items", "users"),
+        "hidden": (200, 400),
+        "zr": (0.5, 0.7, 0.9),
+        "pm": (0.5, 0.7, 0.9),
+        "alpha": (0.01, 0.03, 0.1, 0.3),
+        "lr_g": (1e-4, 3e-4, 1e-3),
+    }
     config: Any  # its own `Settings`
 
     @property

@@ -28,6 +28,11 @@ class IALS(Recommender):
 
     id: ClassVar[str] = "ials"
     family: ClassVar[str] = "baseline"
+    search: ClassVar[dict[str, tuple[Any, ...]]] = {
+        "factors": (16, 32, 64, 128),
+        "l2": (0.001, 0.003, 0.01, 0.03),
+        "alpha0": (0.03, 0.1, 0.3, 1.0),
+    }
 
     def __init__(
         self,

@@ -27,6 +27,10 @@ class ItemKNN(Recommender):
 
     id: ClassVar[str] = "itemknn"
     family: ClassVar[str] = "baseline"
+    search: ClassVar[dict[str, tuple[Any, ...]]] = {
+        "neighbours": (20, 50, 100, 200, 400),
+        "shrink": (0.0, 10.0, 30.0, 100.0),
+    }
 
     def __init__(self, neighbours: int = 100, shrink: float = 10.0) -> None:
         if neighbours < 1:

@@ -19,6 +19,7 @@ from minigen.ladder.linear_path import (
 from minigen.ops.sparse import with_data
 from minigen.recommender import autoencoder, trained
 from minigen.recommender.base import canonical
+from minigen.recommender.mult_vae import MultVAE
 from minigen.recommender.trained import AutoencoderRecommender
 from minigen.typing import Array, Params
 
@@ -63,6 +64,10 @@ class LinearVAE(AutoencoderRecommender):
 
     id: ClassVar[str] = "linear-vae"
     defaults: ClassVar[Settings] = Settings()
+    search: ClassVar[dict[str, tuple[Any, ...]]] = MultVAE.search | {
+        "path_l2": (50.0, 100.0, 200.0, 400.0),
+        "gain": (0.7, 1.0, 1.3),
+    }
     config: Any  # its own `Settings`
 
     def start(self, rows: csr_matrix) -> None:

@@ -98,6 +98,13 @@ class RecVAE(AutoencoderRecommender):
 
     id: ClassVar[str] = "recvae"
     defaults: ClassVar[Any] = Settings()
+    search: ClassVar[dict[str, tuple[Any, ...]]] = {
+        "hidden": (200, 400, 600),
+        "latent": (50, 100, 200),
+        "dropout": (0.3, 0.5, 0.7),
+        "gamma": (0.001, 0.0025, 0.005, 0.01, 0.02),
+        "lr": (2.5e-4, 5e-4, 1e-3),
+    }
     config: Any  # its own `Settings`
 
     def start(self, rows: csr_matrix) -> None:

@@ -26,6 +26,10 @@ class Spectral(Recommender):
 
     id: ClassVar[str] = "spectral"
     family: ClassVar[str] = "baseline"
+    search: ClassVar[dict[str, tuple[Any, ...]]] = {
+        "factors": (16, 32, 64, 128, 256),
+        "gram": (0.0, 1.0, 3.0, 10.0),
+    }
 
     def __init__(self, factors: int = 32, gram: float = 3.0) -> None:
         if factors < 1:

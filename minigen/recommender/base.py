@@ -35,6 +35,7 @@ class Recommender(ABC):
 
     id: ClassVar[str]
     family: ClassVar[str]  # "baseline" or "generative"
+    search: ClassVar[dict[str, tuple[Any, ...]]] = {}  # values worth trying, by setting
 
     params: Params  # arrays of the backend `ops`
     ops: backends.Backend = backends.NUMPY

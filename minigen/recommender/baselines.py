@@ -52,6 +52,9 @@ class EASE(Recommender):
 
     id: ClassVar[str] = "ease"
     family: ClassVar[str] = "baseline"
+    search: ClassVar[dict[str, tuple[Any, ...]]] = {
+        "l2": (20.0, 50.0, 100.0, 200.0, 300.0, 400.0, 500.0, 750.0, 1000.0, 2000.0)
+    }
 
     def __init__(self, l2: float = 100.0) -> None:
         if not l2 > 0:

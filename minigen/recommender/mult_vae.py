@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from minigen.recommender.trained import AutoencoderRecommender, Settings
 
@@ -15,3 +15,10 @@ class MultVAE(AutoencoderRecommender):
 
     id: ClassVar[str] = "mult-vae"
     defaults: ClassVar[Settings] = Settings()
+    search: ClassVar[dict[str, tuple[Any, ...]]] = {
+        "hidden": (200, 400, 600),
+        "latent": (50, 100, 200),
+        "dropout": (0.3, 0.5, 0.7),
+        "beta": (0.05, 0.1, 0.2, 0.5, 1.0),
+        "lr": (3e-4, 1e-3, 3e-3),
+    }

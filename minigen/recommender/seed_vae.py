@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from minigen.recommender.trained import AutoencoderRecommender, Settings
 
@@ -28,3 +28,9 @@ class SeedVAE(AutoencoderRecommender):
         lr=0.003,
         batch=100,
     )
+    search: ClassVar[dict[str, tuple[Any, ...]]] = {
+        "hidden": (100, 200, 400),
+        "latent": (20, 50, 100),
+        "beta": (0.2, 0.5, 1.0),
+        "lr": (1e-3, 3e-3, 1e-2),
+    }

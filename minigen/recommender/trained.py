@@ -65,16 +65,14 @@ class Settings:
                 raise InputError(f"{name}: want a number of at least 0, got {getattr(self, name)}")
         if not 0 <= self.dropout < 1:
             raise InputError(f"dropout: want at least 0 and below 1, got {self.dropout}")
-        if self.activation not in ACTIVATIONS:
-            raise InputError(f"activation: want {' or '.join(ACTIVATIONS)}, got {self.activation}")
-        if self.likelihood not in autoencoder.LIKELIHOODS:
-            raise InputError(
-                f"likelihood: want {' or '.join(autoencoder.LIKELIHOODS)}, got {self.likelihood}"
-            )
-        if self.lr_schedule not in LR_SCHEDULES:
-            raise InputError(f"lr_schedule: want {' or '.join(LR_SCHEDULES)}, got {self.lr_schedule}")
-        if self.backend not in backends.BACKENDS:
-            raise InputError(f"backend: want {' or '.join(backends.BACKENDS)}, got {self.backend}")
+        for name, known in (
+            ("activation", ACTIVATIONS),
+            ("likelihood", autoencoder.LIKELIHOODS),
+            ("lr_schedule", LR_SCHEDULES),
+            ("backend", backends.BACKENDS),
+        ):
+            if getattr(self, name) not in known:
+                raise InputError(f"{name}: want {' or '.join(known)}, got {getattr(self, name)}")
         if self.backend == "cuda" and (self.likelihood, self.optimizer, self.l2) != (
             "multinomial",
             "adam",
@@ -136,13 +134,14 @@ class AutoencoderRecommender(Recommender):
         *,
         run: str | Path | None = None,
         resume: bool = False,
+        until: int | None = None,
         checkpoint_seconds: float = 60.0,
         report: Callable[[State, dict[str, float]], None] | None = None,
     ) -> Self:
         """Train on the rows of `train_rows` (U, M), stopping early on the NDCG@100 of `validation`.
 
-        `run` is a folder for checkpoints, from which `resume` goes on; `report` is called after every step
-        and every epoch.  Rows without a click teach nothing and are left out.
+        `run` is a folder for checkpoints, from which `resume` goes on; `until` pauses after so many epochs.
+        `report` is called after every step and epoch.  Rows without a click teach nothing and are left out.
         """
         rows = canonical(train_rows)
         with_clicks = np.diff(rows.indptr) > 0
@@ -157,6 +156,7 @@ class AutoencoderRecommender(Recommender):
             validate=None if validation is None else lambda: self._validate(validation),
             run=None if run is None else Path(run),
             resume=resume,
+            until=until,
             about={"model": self.id, "settings": self.settings, "data_hash": pairs_hash(rows)},
             report=report,
             ops=self.ops,

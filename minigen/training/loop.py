@@ -70,6 +70,7 @@ def train(
     validate: Callable[[], float] | None = None,
     run: Path | None = None,
     resume: bool = False,
+    until: int | None = None,
     about: dict[str, Any] | None = None,
     report: Callable[[State, dict[str, float]], None] | None = None,
     ops: Backend = NUMPY,
@@ -78,6 +79,7 @@ def train(
 
     `validate` scores the model as it stands, higher is better.  `run` is the folder of checkpoints, and
     `about` goes into each (the model's name and settings; a resumed run must have the same).
+    `until` pauses the run after so many epochs, with a checkpoint from which it may be resumed.
     `report` is called after every step with what it logged, and after every epoch with the epoch's row.
     `ops` is the backend that holds the arrays of `model.params`.
     Raises InputError for an empty set of rows, a run that exists and is not to be resumed, a resume of
@@ -101,7 +103,7 @@ def train(
             saved_at, saved_step = time.monotonic(), state.step
 
     with DelayedInterrupt() as interrupt:
-        while not state.finished:
+        while not state.finished and (until is None or state.epoch < until):
             order = np.random.default_rng([plan.seed, 1, state.epoch]).permutation(n)
             while state.position < n_batches:
                 rows = order[state.position * plan.batch : (state.position + 1) * plan.batch]
@@ -130,6 +132,7 @@ def train(
                 model.params.update(ops.put(best))
             if (
                 state.finished
+                or state.epoch == until
                 or interrupt.requested
                 or time.monotonic() - saved_at >= plan.checkpoint_seconds
             ):
