@@ -94,13 +94,14 @@ def variants(split: Split, settings: Settings, weights: list[str], fresh: bool) 
     together = [mine | {"weights": w} for w in weights]
     rows = [
         Variant("popularity, target alone", Popularity, False, [{}]),
+        Variant("funnel, all", Funnel, True, [{"behaviours": names}]),
         Variant(ALONE, MultVAE, False, [settings]),
         Variant(ALL, BehaviourVAE, True, together),
         Variant("spectral, target alone", Spectral, False, spectral),
         Variant("spectral, all", Spectral, True, spectral),
         Variant("ease, target alone", EASE, False, [{"l2": l2} for l2 in (100.0, 300.0)]),
     ]
-    return rows if fresh else [*rows, Variant("funnel, all", Funnel, True, [{"behaviours": names}])]
+    return [row for row in rows if row.kind is not Funnel or not fresh]
 
 
 class Experiment:
