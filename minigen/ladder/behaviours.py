@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 from scipy.sparse import csr_matrix
@@ -22,7 +22,6 @@ from minigen.recommender.base import canonical
 from minigen.recommender.mult_vae import MultVAE
 from minigen.recommender.trained import AutoencoderRecommender
 from minigen.training import checkpoint
-from minigen.training.loop import State
 from minigen.typing import Array, Params
 
 BACKENDS = ("numpy", "numba")
@@ -98,35 +97,15 @@ class BehaviourVAE(AutoencoderRecommender):
         self.params |= self._no_gains
         self.optimizers = {"all": make_optimizer(config.optimizer, config.lr, config.momentum, self.ops)}
 
-    def fit(
-        self,
-        train_rows: csr_matrix,
-        validation: HeldOut | None = None,
-        *,
-        run: str | Path | None = None,
-        resume: bool = False,
-        until: int | None = None,
-        checkpoint_seconds: float = 60.0,
-        report: Callable[[State, dict[str, float]], None] | None = None,
-    ) -> Self:
-        """Train, see `AutoencoderRecommender.fit`; at the end learn the gains, if there is `validation`."""
-        super().fit(
-            train_rows,
-            validation,
-            run=run,
-            resume=resume,
-            until=until,
-            checkpoint_seconds=checkpoint_seconds,
-            report=report,
-        )
-        wanted = self.state.finished and self._no_gains and not self.config.fresh
-        if validation is not None and wanted:
-            gains = best_gains(self._parts(validation), len(self._no_gains["gain"]))
-            self.params["gain"] = gains.astype(np.float32)
-            if run is not None:
-                _, state = checkpoint.load(Path(run))
-                checkpoint.save(Path(run), state["step"], {"weights": self.params}, state)
-        return self
+    def _finish(self, validation: HeldOut | None, run: Path | None) -> None:
+        """Learn the gains from what validation people took next."""
+        if validation is None or not self._no_gains or self.config.fresh:
+            return
+        gains = best_gains(self._parts(validation), len(self._no_gains["gain"]))
+        self.params["gain"] = gains.astype(np.float32)
+        if run is not None:
+            _, state = checkpoint.load(run)
+            checkpoint.save(run, state["step"], {"weights": self.params}, state)
 
     def _parts(self, held: HeldOut) -> Iterator[tuple[Array, csr_matrix, csr_matrix]]:
         size = max(1, _SCORES // self._n_items)

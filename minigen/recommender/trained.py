@@ -73,15 +73,10 @@ class Settings:
         ):
             if getattr(self, name) not in known:
                 raise InputError(f"{name}: want {' or '.join(known)}, got {getattr(self, name)}")
-        if self.backend == "cuda" and (self.likelihood, self.optimizer, self.l2) != (
-            "multinomial",
-            "adam",
-            0,
-        ):
+        plain = (self.likelihood, self.optimizer, self.l2) == ("multinomial", "adam", 0)
+        if self.backend == "cuda" and not plain:
             raise InputError("backend: cuda has the multinomial likelihood and adam, no others, and no l2")
-        if self.negatives and (
-            (self.likelihood, self.optimizer, self.l2) != ("multinomial", "adam", 0) or self.backend == "cuda"
-        ):
+        if self.negatives and (self.backend == "cuda" or not plain):
             raise InputError(
                 "negatives: want the multinomial likelihood and adam, no l2, and the backend numpy or numba"
             )
@@ -162,7 +157,12 @@ class AutoencoderRecommender(Recommender):
             ops=self.ops,
         )
         self._buffers = Buffers(self.ops)
+        if self.state.finished:
+            self._finish(validation, None if run is None else Path(run))
         return self
+
+    def _finish(self, validation: HeldOut | None, run: Path | None) -> None:
+        """What a subclass has left to learn when training is over."""
 
     def start(self, rows: csr_matrix) -> None:
         """Draw the weights that training on `rows` (U, M) begins with."""
