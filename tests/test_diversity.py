@@ -7,7 +7,8 @@ import pytest
 from scipy import sparse
 
 from minigen.application import weights
-from minigen.application.diversity import intra_list_distance, rerank, unit_rows
+from minigen.application.diversity import intra_list_distance, pool_cosines, unit_rows
+from minigen.application.diversity import rerank as rerank_pools
 from minigen.application.ranking import Application
 from minigen.data import HeldOut
 from minigen.recommender import EASE
@@ -16,6 +17,10 @@ ANGLES = np.radians([0, 10, 90, 100, 200])
 VECTORS = np.stack([np.cos(ANGLES), np.sin(ANGLES)], axis=1)
 ITEMS = np.array([[0, 1, 2, 4, 3]])
 SCORES = np.array([[4.0, 3.9, 3.0, 2.0, 0.0]])
+
+
+def rerank(items, scores, weight, k):
+    return rerank_pools(items, scores, pool_cosines(items, VECTORS), weight, k)
 
 
 def by_hand(weight: float, k: int) -> list[int]:
@@ -31,34 +36,34 @@ def by_hand(weight: float, k: int) -> list[int]:
 
 @pytest.mark.parametrize("weight", [0.0, 0.1, 0.3, 0.5, 0.8, 1.0])
 def test_each_step_is_the_equation(weight):
-    items, scores = rerank(ITEMS, SCORES, VECTORS, weight, 5)
+    items, scores = rerank(ITEMS, SCORES, weight, 5)
     assert items[0].tolist() == by_hand(weight, 5)
     own = dict(zip(ITEMS[0].tolist(), SCORES[0].tolist()))
     assert scores[0].tolist() == [own[i] for i in items[0].tolist()]
 
 
 def test_no_weight_leaves_the_order_and_full_weight_takes_the_farthest():
-    assert rerank(ITEMS, SCORES, VECTORS, 0.0, 3)[0][0].tolist() == [0, 1, 2]
-    assert rerank(ITEMS, SCORES, VECTORS, 1.0, 2)[0][0].tolist() == [0, 4]  # 160 degrees away
+    assert rerank(ITEMS, SCORES, 0.0, 3)[0][0].tolist() == [0, 1, 2]
+    assert rerank(ITEMS, SCORES, 1.0, 2)[0][0].tolist() == [0, 4]  # 160 degrees away
 
 
 def test_level_and_scale_of_scores_have_no_meaning():
-    wanted = rerank(ITEMS, SCORES, VECTORS, 0.4, 4)[0]
-    np.testing.assert_array_equal(rerank(ITEMS, 7 * SCORES - 90, VECTORS, 0.4, 4)[0], wanted)
+    wanted = rerank(ITEMS, SCORES, 0.4, 4)[0]
+    np.testing.assert_array_equal(rerank(ITEMS, 7 * SCORES - 90, 0.4, 4)[0], wanted)
 
 
 def test_short_pools_end_in_nothing_and_equal_scores_are_alike():
     items = np.array([[0, 1, 2, -1, -1], [-1, -1, -1, -1, -1], [0, 1, 2, 3, 4]])
     scores = np.array([[2.0, 1, 0, -np.inf, -np.inf], [-np.inf] * 5, [1.0] * 5])
-    found, best = rerank(items, scores, VECTORS, 0.5, 4)
+    found, best = rerank(items, scores, 0.5, 4)
     assert found[0, 3] == -1
     assert np.isneginf(best[0, 3])
     assert found[1].tolist() == [-1] * 4
     assert found[2, :2].tolist() == [0, 4]
     with pytest.raises(ValueError, match="between 0 and 1"):
-        rerank(items, scores, VECTORS, 1.2, 2)
+        rerank(items, scores, 1.2, 2)
     with pytest.raises(ValueError, match="want 1 to 5"):
-        rerank(items, scores, VECTORS, 0.2, 6)
+        rerank(items, scores, 0.2, 6)
 
 
 def test_the_distance_within_a_list_by_hand():
@@ -89,7 +94,7 @@ def test_variety_costs_relevance_and_the_weight_chosen_keeps_to_its_price(rng):
     held = HeldOut(shown[alive], target[alive], [str(n) for n in alive])
     vectors = unit_rows(sparse.csr_matrix(train.T))
     trials = weights.diversity_trials(model, vectors, held, 5)
-    distances = [trial.distance.mean() for trial in trials]
+    distances = [intra_list_distance(trial.items, vectors).mean() for trial in trials]
     assert distances[-1] > distances[0] + 0.02
     chosen = weights.most_varied(trials, 0.1)
     assert chosen.ndcg.mean() >= 0.9 * weights.best(trials).ndcg.mean()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -44,15 +45,20 @@ def intra_list_distance(ranked: NDArray[np.integer], vectors: Vectors) -> NDArra
     return distance
 
 
+def pool_cosines(items: NDArray[np.integer], vectors: Vectors) -> list[Array]:
+    """`cosines` of each row of candidates (B, P), without the places that are -1."""
+    return [cosines(vectors, pool[pool >= 0]) for pool in items]
+
+
 def rerank(
-    items: NDArray[np.integer], scores: Array, vectors: Vectors, weight: float, k: int
+    items: NDArray[np.integer], scores: Array, cos: Sequence[Array], weight: float, k: int
 ) -> tuple[NDArray[np.intp], Array]:
     """Choose k of each row of candidates one after the other by maximal marginal relevance.   [eq:mmr]
 
     next = argmax_i (1 - w) rel_i - w max_{j chosen} cos(v_i, v_j),
 
-    rel the scores of the row moved to [0, 1].  items, scores (B, P), best first, -1 with -inf where there is
-    none; w = 0 leaves the order.  Returns items and their own scores, each (B, k).
+    rel the scores of the row moved to [0, 1], cos those of `pool_cosines`; w = 0 leaves the order.
+    items, scores (B, P), best first, -1 with -inf where there is none.  Returns items and scores, each (B, k).
     Raises ValueError for w outside [0, 1] or k above P.  Carbonell & Goldstein 1998.
     """
     if not 0 <= weight <= 1:
@@ -61,9 +67,8 @@ def rerank(
         raise ValueError(f"k: want 1 to {items.shape[1]}, the number of candidates, got {k}")
     chosen = np.full((len(items), k), -1, dtype=np.intp)
     best = np.full((len(items), k), -np.inf, dtype=scores.dtype)
-    for row, (pool, score) in enumerate(zip(items, scores)):
-        there = pool >= 0
-        picks = _picks(score[there], cosines(vectors, pool[there]), weight, k)
+    for row, (pool, score, near) in enumerate(zip(items, scores, cos)):
+        picks = _picks(score[pool >= 0], near, weight, k)
         chosen[row, : len(picks)], best[row, : len(picks)] = pool[picks], score[picks]
     return chosen, best
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from minigen.application.diversity import Vectors, rerank
+from minigen.application.diversity import Vectors, pool_cosines, rerank
 from minigen.application.uncertainty import sample_scores
 from minigen.errors import InputError
 from minigen.ops.topk.numpy_topk import top_k
@@ -100,7 +100,7 @@ class Application:
         if not self.diversity:
             return items, best
         assert self.vectors is not None
-        return rerank(items, best, self.vectors, self.diversity, k)
+        return rerank(items, best, pool_cosines(items, self.vectors), self.diversity, k)
 
 
 def model_vectors(model: Any, train: csr_matrix) -> Vectors:

@@ -14,7 +14,7 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 from minigen.application import calibration, faithfulness, weights
-from minigen.application.diversity import Vectors
+from minigen.application.diversity import Vectors, intra_list_distance
 from minigen.application.ranking import Application
 from minigen.application.uncertainty import sample_scores, spread_by_length
 from minigen.data.interactions import HeldOut, Split
@@ -67,13 +67,11 @@ def variety(
     """
     rows = []
     for kind, vectors in kinds.items():
-        trials = weights.diversity_trials(model, vectors, validation_of(split), k, judge=judge)
+        trials = weights.diversity_trials(model, vectors, validation_of(split), k)
         chosen = weights.most_varied(trials).value
-        own = weights.diversity_trials(model, vectors, split.test, k)
-        for trial, mine in zip(weights.diversity_trials(model, vectors, split.test, k, judge=judge), own):
-            assert trial.distance is not None
-            assert mine.distance is not None
-            figures = {f"ndcg@{k}": trial.ndcg, "distance": trial.distance, "own_distance": mine.distance}
+        for trial in weights.diversity_trials(model, vectors, split.test, k):
+            own, distance = (intra_list_distance(trial.items, v) for v in (vectors, judge))
+            figures = {f"ndcg@{k}": trial.ndcg, "distance": distance, "own_distance": own}
             rows.append(_row(model, kind, figures, weight=trial.value, chosen=trial.value == chosen))
     return rows
 

@@ -8,9 +8,10 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from minigen.application.diversity import Vectors, intra_list_distance, rerank
+from minigen.application.diversity import Vectors, pool_cosines, rerank
 from minigen.application.ranking import POOL, with_history
 from minigen.application.uncertainty import prior_behaviour
 from minigen.data.interactions import HeldOut
@@ -28,11 +29,11 @@ USERS = 1000  # enough to choose by
 
 
 class Trial(NamedTuple):
-    """A value that was tried, and what validation users got: NDCG, and the distance within their lists."""
+    """A value that was tried, the lists (N, k) that users got, and their NDCG."""
 
     value: float
+    items: NDArray[np.integer]
     ndcg: PerUser
-    distance: PerUser | None = None
 
 
 def few(held: HeldOut, n: int = USERS) -> HeldOut:
@@ -49,7 +50,7 @@ def repeat_trials(
     """NDCG@k of the combined ranking for each share r of the history, where old items may be targets, too."""
     scores = model.score(held.fold_in)
     lists = (top_k(with_history(scores, held.fold_in, r), k)[0] for r in shares)
-    return [Trial(r, ndcg_of(items, held.target)) for r, items in zip(shares, lists)]
+    return [Trial(r, items, ndcg_of(items, held.target)) for r, items in zip(shares, lists)]
 
 
 def diversity_trials(
@@ -58,17 +59,13 @@ def diversity_trials(
     held: HeldOut,
     k: int = 10,
     weights: Sequence[float] = VARIETIES,
-    judge: Vectors | None = None,
 ) -> list[Trial]:
-    """NDCG@k and intra-list distance, over `judge` or else `vectors`, for each weight of variety."""
+    """Lists of k new items and their NDCG@k for each weight of variety."""
     scores = model.score(held.fold_in)
-    pool = top_k(scores, min(max(k, POOL), scores.shape[1]), held.fold_in)
-    trials = []
-    for weight in weights:
-        items, _ = rerank(*pool, vectors, weight, k)
-        distance = intra_list_distance(items, vectors if judge is None else judge)
-        trials.append(Trial(weight, ndcg_of(items, held.target), distance))
-    return trials
+    pool, best = top_k(scores, min(max(k, POOL), scores.shape[1]), held.fold_in)
+    cos = pool_cosines(pool, vectors)
+    lists = (rerank(pool, best, cos, weight, k)[0] for weight in weights)
+    return [Trial(w, items, ndcg_of(items, held.target)) for w, items in zip(weights, lists)]
 
 
 def best(trials: Sequence[Trial]) -> Trial:
