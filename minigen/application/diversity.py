@@ -58,7 +58,7 @@ def rerank(
     next = argmax_i (1 - w) rel_i - w max_{j chosen} cos(v_i, v_j),
 
     rel the scores of the row moved to [0, 1], cos those of `pool_cosines`; w = 0 leaves the order.
-    items, scores (B, P), best first, -1 with -inf where there is none.  Returns items and scores, each (B, k).
+    items, scores (B, P), best first, -1 with -inf where there is none  ->  items and scores, each (B, k).
     Raises ValueError for w outside [0, 1] or k above P.  Carbonell & Goldstein 1998.
     """
     if not 0 <= weight <= 1:
