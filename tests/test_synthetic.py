@@ -25,7 +25,7 @@ from minigen.synthetic.chain import (
     together,
     write_portraits,
 )
-from minigen.synthetic.users import rows_of, sample_users
+from minigen.synthetic.users import csr_of, sample_users
 
 VIEW, CART, BUY = 0, 1, 2
 ONE = [(VIEW, 4), (CART, 4), (VIEW, 2), (BUY, 4), (CART, 2)]
@@ -100,7 +100,7 @@ def test_a_history_is_continued_and_an_exhausted_catalogue_ends(rng):
     sequence = generate(chain, np.zeros((3, 4)), 50, rng, done)
     assert not {(b, i) for b, i in sequence} & set(zip(*np.nonzero(done)))
     assert len(sequence) < 9
-    assert rows_of([sequence], 12, 3).nnz == len(sequence)
+    assert csr_of([sequence], 12, 3).nnz == len(sequence)
 
 
 def test_portraits_survive_the_round_trip(tmp_path):

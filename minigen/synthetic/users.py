@@ -66,11 +66,11 @@ def sample_users(
         for row, size in enumerate(sizes[part].sum(axis=1)):
             sequences.append(generate(chain, np.stack([x[row] for x in logits]), int(size), rng, done))
     if chain is not None:
-        return Users(rows_of(sequences, len(split.items), n_blocks), sequences)
+        return Users(csr_of(sequences, len(split.items), n_blocks), sequences)
     return Users(csr_matrix(vstack(parts, format="csr")))
 
 
-def rows_of(sequences: list[Sequence_], n_columns: int, n_blocks: int) -> csr_matrix:
+def csr_of(sequences: list[Sequence_], n_columns: int, n_blocks: int) -> csr_matrix:
     """The histories (N, C M) that sequences leave."""
     n_items = n_columns // n_blocks
     column = [b * n_items + item for sequence in sequences for b, item in sequence]
