@@ -30,6 +30,7 @@ def evaluate(
     json: Annotated[Path | None, typer.Option(help="Write the figures to this file.")] = None,
 ) -> None:
     """Measure the models in RUN... on the held-out users stored with them; runs of other work are refused."""
+    from minigen.cli.differences import differences, print_differences
     from minigen.cli.output import console, write_json
     from minigen.data import protocols
     from minigen.data.published import PUBLISHED
@@ -54,12 +55,12 @@ def evaluate(
         results.append(evaluated(model, held, names))
         more: dict[str, Any] = {"run": str(run), "data_hash": split.hash}
         if len(results) > 1:
-            more["differences"] = _differences(results[-1], results[0])
+            more["differences"] = differences(results[-1], results[0])
         rows.append(results[-1].row(model.id, model.family, model.settings, **more))
     several = [row | {"model": f"{row['model']} ({row['run']})"} for row in rows]
     work.print_rows(rows if len(rows) == 1 else several)
     for row in several[1:]:
-        _print_differences(row, several[0]["model"])
+        print_differences(row, several[0]["model"])
     _print_published(known, published)
     if json:
         about: dict[str, Any] = {"runs": [str(run) for run in runs], "part": part, "split": splits[0].name}
@@ -104,31 +105,6 @@ def _metrics(text: str | None, published: list[Published], n_items: int) -> tupl
     lengths = [k for kind, _, k in (name.partition("@") for name in names) if kind.startswith("recall")]
     names += [f"{kind}@{k}" for k in lengths for kind in ("recall", "recall_min")]
     return work.within(tuple(names) or work.METRICS, n_items)
-
-
-def _differences(one: Evaluation, first: Evaluation) -> dict[str, dict[str, float]]:
-    from minigen.evaluation.bootstrap import paired_bootstrap
-
-    return {
-        name: paired_bootstrap(values, first.per_user[name])._asdict()
-        for name, values in one.per_user.items()
-    }
-
-
-def _print_differences(row: dict[str, Any], first: str) -> None:
-    from minigen.cli.output import print_table
-
-    cells = [
-        [
-            name,
-            f"{d['difference']:+.4f} ± {d['se']:.4f}",
-            f"{d['low']:+.4f} to {d['high']:+.4f}",
-            f"{d['p_value']:.4f}",
-        ]
-        for name, d in row["differences"].items()
-    ]
-    title = f"{row['model']} minus {first}, paired bootstrap over the same users"
-    print_table(title, ["metric", "difference", "95% interval", "p"], cells)
 
 
 def _print_published(known: Protocol | None, published: list[Published]) -> None:

@@ -68,6 +68,7 @@ def train(
     min_weight: columns.MinWeightOption = None,
 ) -> None:
     """Train a recommender on EVENTS (a file, or the name of an embedded set), measure it on held-out data."""
+    from minigen.cli.differences import print_differences
     from minigen.cli.output import console, program, write_json
     from minigen.data.behaviours import of_target
     from minigen.data.interactions import pairs_hash
@@ -103,6 +104,8 @@ def train(
         apart.keep_order(read.load(events), data, out)
     row = work.measure(fitted, data.test, metrics)
     work.print_rows([row])
+    if "differences" in row:
+        print_differences(row, "its linear path alone")
     if data.behaviours:
         row["apart"] = apart.measure_apart(fitted, data, metrics)
         apart.print_apart(row["apart"])

@@ -215,11 +215,12 @@ def validation_score(model: Recommender, data: Split) -> dict[str, float]:
 
 def measure(model: Recommender, held: HeldOut, metrics: str | None = None) -> dict[str, Any]:
     """The row of figures of a model on held-out users, in the form of every `--json` file."""
+    from minigen.cli.differences import beside_its_path
     from minigen.evaluation.evaluate import evaluate
 
     names = tuple(metrics.split(",")) if metrics else within(METRICS, held.target.shape[1])
     result = evaluate(model, held, names)
-    return result.row(model.id, model.family, model.settings)
+    return result.row(model.id, model.family, model.settings, **beside_its_path(model, held, result))
 
 
 def within(metrics: tuple[str, ...], n_items: int) -> tuple[str, ...]:
