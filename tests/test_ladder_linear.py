@@ -10,6 +10,7 @@ from scipy import sparse
 from test_recommender import split_of_groups
 from test_training import SMALL, StopError, clicks, held_out, stop_at
 
+from minigen.application.uncertainty import sample_scores
 from minigen.cli.settings import parse_settings
 from minigen.errors import InputError
 from minigen.evaluation.evaluate import evaluate
@@ -161,6 +162,14 @@ def _codes(model, x):
     from minigen.recommender import autoencoder
 
     return autoencoder.encode(model.params, x, model.config.form)[0]
+
+
+@BOTH
+def test_a_drawn_code_leaves_the_path_beside_it(path, rng):
+    model = LinearVAE(**TINY | {"epochs": 1}, path=path).fit(clicks())
+    model.params["w_log_var"][:], model.params["b_log_var"][:] = 0, -60  # the code is as good as its mean
+    drawn = sample_scores(model, clicks(5), rng)
+    np.testing.assert_allclose(drawn, model.score(clicks(5)), rtol=1e-5, atol=1e-6)
 
 
 @BOTH
