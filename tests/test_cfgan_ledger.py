@@ -55,7 +55,8 @@ def test_the_ledger_goes_on_where_it_was_and_pairs_users_and_seeds(small_ledger,
     ]
     fitted.clear()
     ledger = make(tmp_path)
-    *_, rows = ledger.rows()
+    first, *_, rows = ledger.rows()
+    assert len(first) == 7, "all that is there, from the first run on"
     assert fitted == [f"{variant}, seed 1" for variant in (RECIPE, FULL, ALONE, SQUARES)]
     assert [row["model"] for row in rows] == ["popularity", "ease", "ials", RECIPE, FULL, ALONE, SQUARES]
     assert rows[:3] == part[:3]

@@ -34,9 +34,9 @@ PASSES = 750, 800, 850, 900, 950, 1000  # of G, among which the authors draw
 FULL, RECIPE = "cfgan", "cfgan, authors' epochs"
 ALONE, SQUARES = "gan weight 0", "squares for the adversary"
 VARIANTS: dict[str, dict[str, Any]] = {
-    RECIPE: {},
     FULL: {},
     ALONE: {"gan": 0.0},
+    RECIPE: {},
     SQUARES: {"gan": 0.0},
     "zero reconstruction alone": {"pm": 0.0},
     "partial masking alone": {"zr": 0.0},
@@ -75,13 +75,12 @@ class Ledger:
         self.cut = with_validation(split, VALIDATION_SHARE, seed=0)
 
     def rows(self) -> Iterator[list[Row]]:
-        """What there is of the ledger, after each run: a row a baseline and a variant."""
+        """What there is of the ledger in its folder, after each run: a row a baseline and a variant."""
         baselines = [self._baseline(kind, tried) for kind, tried in BASELINES.items()]
-        done: dict[str, list[Row]] = {}
         for seed in range(self.seeds):
             for variant in VARIANTS:
-                done.setdefault(variant, []).append(self._run(variant, seed))
-                yield baselines + [summary(name, rows) for name, rows in done.items()]
+                self._run(variant, seed)
+                yield baselines + [summary(name, rows) for name in VARIANTS if (rows := self._there(name))]
 
     def difference(self, one: str, other: str, metric: str = "ndcg@20") -> Difference:
         """How much better `one` is than `other`: paired by users and by seeds, of the runs that both have."""
@@ -89,6 +88,10 @@ class Ledger:
         pairs = [[read_json(file)["per_user"][metric] for file in two] for two in files if _exist(two)]
         d = np.array([np.subtract(*two) for two in pairs])  # (seeds, users)
         return Difference(float(d.mean()), _se(d), len(d))
+
+    def _there(self, variant: str) -> list[Row]:
+        seeds = range(self.seeds)
+        return [self._run(variant, n) for n in seeds if (self._folder(variant, n) / "row.json").exists()]
 
     def _run(self, variant: str, seed: int) -> Row:
         chosen, more = self._chosen(variant, seed)
