@@ -171,3 +171,13 @@ def test_a_setting_that_fails_is_passed_over(seen, clock, tmp_path, monkeypatch)
     assert [trial["error"] for trial in ease.trials if "error" in trial] == ["out of memory"] * 2
     assert ease.trials[0]["settings"] == {}
     assert ease.best not in (0, None)
+
+
+def test_a_pause_leaves_a_checkpoint_and_changes_nothing(seen, tmp_path):
+    whole = MODELS["mult-vae"](**TINY).fit(seen.train, seen.validation)
+    paused = MODELS["mult-vae"](**TINY).fit(seen.train, seen.validation, run=tmp_path, until=4)
+    assert (paused.state.epoch, paused.state.finished) == (4, False)
+    assert json.loads(next(tmp_path.glob("step-*/state.json")).read_text())["epoch"] == 4
+    resumed = MODELS["mult-vae"](**TINY).fit(seen.train, seen.validation, run=tmp_path, resume=True)
+    assert resumed.state == whole.state
+    assert all(array.tobytes() == resumed.params[name].tobytes() for name, array in whole.params.items())
