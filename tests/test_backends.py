@@ -59,7 +59,8 @@ def test_numba_serves_what_it_has_a_twin_for_and_says_so():
     assert served == {
         "adam_rows_step", "adam_step", "dense_backward", "dense_forward", "dropout_backward",
         "dropout_forward",
-        "l2_normalise_backward", "l2_normalise_forward", "softmax_nll_forward", "sparse_dense_backward",
+        "l2_normalise_backward", "l2_normalise_forward", "short_dense_forward", "softmax_nll_forward",
+        "sparse_dense_backward",
         "sparse_dense_forward", "top_k",
     }  # fmt: skip
 

@@ -84,6 +84,11 @@ def sparse_dense_into(ops: Any, draw: Draw, n: int, m: int, h: int) -> Any:
     return y, *backward[1:]
 
 
+def short_dense(ops: Any, draw: Draw, n: int, m: int, h: int) -> Any:
+    short = ops.shorten(draw.array(h, m))
+    return ops.short_dense_forward(draw.array(n, h), short, draw.array(m)), *short
+
+
 def softmax_nll(ops: Any, draw: Draw, n: int, m: int, h: int) -> Any:
     scale = [1.0, 30.0, 1e4][h % 3]
     logits, x = draw.array(max(n, 1), m, scale=scale), draw.rows(max(n, 1), m, 0.2)
@@ -164,6 +169,7 @@ ROOMS = [
     Room(dense_into, DENSE),
     Room(sparse_dense, SPARSE),
     Room(sparse_dense_into, SPARSE),
+    Room(short_dense, ("short_dense_forward",)),
     Room(softmax_nll, ("softmax_nll_forward",), unit=0.1),
     Room(softmax_nll_in_place, ("softmax_nll_forward",), unit=0.1),
     Room(adam, ("adam_step",)),

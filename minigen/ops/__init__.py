@@ -39,6 +39,7 @@ from minigen.ops.gaussian.numpy_gaussian import (
     reparameterise_forward,
 )
 from minigen.ops.layernorm.numpy_layernorm import layer_norm_backward, layer_norm_forward
+from minigen.ops.short_dense.numpy_short_dense import short_dense_forward, shorten
 from minigen.ops.softmax_nll.numpy_softmax_nll import softmax_nll_backward, softmax_nll_forward
 from minigen.ops.sparse_dense.numpy_sparse_dense import sparse_dense_backward, sparse_dense_forward
 from minigen.ops.swish.numpy_swish import swish_backward, swish_forward
@@ -68,6 +69,8 @@ __all__ = [
     "relu_forward",
     "reparameterise_backward",
     "reparameterise_forward",
+    "short_dense_forward",
+    "shorten",
     "sigmoid",
     "sigmoid_backward",
     "sigmoid_forward",

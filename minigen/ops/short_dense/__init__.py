@@ -1,0 +1,1 @@
+"""The dense layer with weights of 16 bits, for serving."""
