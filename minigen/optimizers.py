@@ -90,11 +90,13 @@ class Adam:
         self.lr, self.beta1, self.beta2, self.eps = lr, beta1, beta2, eps
         self._ops = ops
         self._states: dict[str, Any] = {}
+        self._last: dict[str, Array] = {}  # step up to which each row has come, where rows move by themselves
 
     def step(self, params: Params, grads: Params) -> None:
         """Move every array of `params` in place; gradients are left as they are.
 
         Where a gradient is `Lines`, only these move: columns of an array whose transpose is C-contiguous.
+        The others are behind from then on, see `catch_up`.
         """
         _want_finite(params, grads)
         numbers = self.lr, self.beta1, self.beta2, self.eps
@@ -102,9 +104,28 @@ class Adam:
             grad: Any = grads[name]
             if isinstance(grad, Lines):
                 by_row, values = (w.T, grad.values.T) if grad.axis else (w, grad.values)
-                self._ops.adam_rows_step(by_row, grad.where, values, self.state(name, by_row), *numbers)
+                state, last = self.state(name, by_row), self._last_of(name, by_row)
+                self._ops.adam_rows_step(by_row, grad.where, values, state, *numbers)
+                last[grad.where] = state.t
             else:
                 self._ops.adam_step(w, grad, self.state(name, w), *numbers)
+
+    def catch_up(self, name: str, w: Array, where: Array | None = None, axis: int = 0) -> None:
+        """Make up for the steps that the lines `where` of w (all, if not given) were left alone in.
+
+        They are then as if they had been in every step, with gradient 0: do it before they are read.
+        """
+        by_row = w.T if axis else w
+        state, last = self.state(name, by_row), self._last_of(name, by_row)
+        rows = np.arange(len(by_row)) if where is None else where
+        numbers = self.lr, self.beta1, self.beta2, self.eps
+        self._ops.adam_rows_catch_up(by_row, rows, state.t - last[rows], state, *numbers)
+        last[rows] = state.t
+
+    def _last_of(self, name: str, by_row: Array) -> Array:
+        if name not in self._last:
+            self._last[name] = np.zeros(len(by_row), np.int64)
+        return self._last[name]
 
     def state(self, name: str, w: Array) -> Any:
         """What it remembers of the array w called `name`."""
@@ -113,8 +134,8 @@ class Adam:
         return self._states[name]
 
     def arrays(self) -> Params:
-        """Both moments and the number of steps, by parameter."""
-        arrays: Params = {}
+        """Both moments and the number of steps, by parameter; of rows, how far each has come."""
+        arrays: Params = {f"last.{name}": last for name, last in self._last.items()}
         for name, state in self._states.items():
             arrays |= self._ops.get({f"m.{name}": state.m, f"v.{name}": state.v})
             arrays[f"t.{name}"] = np.array([state.t], dtype=np.float64)
@@ -123,6 +144,7 @@ class Adam:
     def restore(self, arrays: Params) -> None:
         """Go on from `arrays()` of an earlier run."""
         names = [key.removeprefix("m.") for key in arrays if key.startswith("m.")]
+        self._last = {key.removeprefix("last."): a for key, a in arrays.items() if key.startswith("last.")}
         put, state = self._ops.put, self._ops.AdamState
         self._states = {
             name: state(put(arrays[f"m.{name}"]), put(arrays[f"v.{name}"]), int(arrays[f"t.{name}"][0]))

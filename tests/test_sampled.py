@@ -199,6 +199,33 @@ def test_so_many_negatives_that_nothing_is_left_to_chance():
     assert losses[1] == pytest.approx(losses[0], rel=1e-3)
 
 
+@pytest.mark.parametrize("backend", ["numpy", "numba"])
+@pytest.mark.parametrize("shape", [(40,), (40, 3)])
+def test_rows_that_catch_up_are_where_adam_would_have_them(backend, shape):
+    rng = np.random.default_rng(13)
+    twin, whole, start = load(backend), rng.standard_normal(shape), None
+    lazy, state, adam = whole.copy(), ops.AdamState.zeros_like(whole), Adam(lr=0.01, ops=twin)
+    for step in range(2000):
+        rows = np.flatnonzero(rng.random(len(whole)) < 0.05)
+        d_rows = rng.standard_normal((len(rows), *shape[1:]))
+        ops.adam_step(whole, Lines(rows, d_rows).whole(shape), state, 0.01)
+        adam.catch_up("w", lazy, rows)
+        adam.step({"w": lazy}, {"w": Lines(rows, d_rows)})
+        if step == 1500:  # the hats have stopped to change by much
+            adam.catch_up("w", lazy)
+            start, lazy[:] = whole.copy(), whole
+    behind = np.abs(lazy - whole).max()
+    adam.catch_up("w", lazy)
+    np.testing.assert_allclose(adam.arrays()["m.w"], state.m, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(adam.arrays()["v.w"], state.v, rtol=1e-9, atol=1e-12)
+    apart = np.abs(lazy - whole).max()
+    assert apart < 0.01 * np.abs(whole - start).max()
+    assert apart < behind / 5
+    before = lazy.copy()
+    adam.catch_up("w", lazy)  # nothing is missed twice
+    np.testing.assert_array_equal(lazy, before)
+
+
 def test_items_that_nobody_saw_stay_where_they_were():
     rows = _rows(np.random.default_rng(11), 16)
     model = MultVAE(**NEGATIVES | {"negatives": 1, "dropout": 0.0})

@@ -19,7 +19,7 @@ from minigen.ops.activations.numpy_activations import (
     tanh_backward,
     tanh_forward,
 )
-from minigen.ops.adam.numpy_adam import AdamState, adam_rows_step, adam_step
+from minigen.ops.adam.numpy_adam import AdamState, adam_rows_catch_up, adam_rows_step, adam_step
 from minigen.ops.composite_prior.numpy_composite_prior import (
     composite_log_prob_backward,
     composite_log_prob_forward,
@@ -48,6 +48,7 @@ from minigen.ops.topk.numpy_topk import top_k
 __all__ = [
     "AdamState",
     "accumulate",
+    "adam_rows_catch_up",
     "adam_rows_step",
     "adam_step",
     "composite_log_prob_backward",

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minigen.ops.sparse import Lines
+from minigen.optimizers import Adam
 from minigen.typing import CSR, Array, Params
 
 _PART = 2**24  # clicks counted at a time
@@ -73,6 +74,25 @@ def popularity(rows: CSR) -> NDArray[np.int64]:
     for start in range(0, rows.nnz, _PART):
         clicks += np.bincount(rows.indices[start : start + _PART], minlength=clicks.size)
     return clicks
+
+
+def sample(
+    proposal: Proposal, params: Params, adam: Adam, x: CSR, n: int, rng: np.random.Generator
+) -> Catalogue:
+    """Draw a catalogue for rows x (B, M), and bring what `params` hold of it up to the present step."""
+    # The weights of an item lie together, so that a step touches the items it has drawn alone.
+    params["w_out"] = np.asfortranarray(params["w_out"])
+    drawn = proposal.draw(x, n, rng)
+    catch_up(params, adam, drawn.items, drawn.items[drawn.clicked])
+    return drawn
+
+
+def catch_up(params: Params, adam: Adam, items: Any = None, clicked: Any = None) -> None:
+    """Let `items` in the decoder, and those `clicked` in the encoder, make up for lost steps; None: all."""
+    for name in _clicks_layers(params):
+        adam.catch_up(name, params[name], clicked)
+    adam.catch_up("w_out", params["w_out"], items, axis=1)
+    adam.catch_up("b_out", params["b_out"], items)
 
 
 def take(params: Params, catalogue: Catalogue) -> Params:

@@ -21,7 +21,7 @@ from minigen.optimizers import Optimizer, make_optimizer
 from minigen.recommender import autoencoder
 from minigen.recommender.autoencoder import Buffers, Form
 from minigen.recommender.base import Recommender, canonical
-from minigen.recommender.sampled import Proposal, give, popularity, take
+from minigen.recommender.sampled import Proposal, catch_up, give, popularity, sample, take
 from minigen.schedules import cosine_decay, linear_warmup
 from minigen.training.loop import Plan, State, train
 from minigen.training.settings import with_settings
@@ -178,6 +178,9 @@ class AutoencoderRecommender(Recommender):
     def train_step(self, rows: csr_matrix, rng: np.random.Generator, step: int) -> dict[str, float]:
         """One forward, backward and optimiser step on a batch of rows."""
         config, form, ops, beta = self.config, self.config.form, self.ops, self.beta(step)
+        optimizer: Any = self.optimizers["all"]
+        if config.lr_schedule == "cosine":
+            optimizer.lr = cosine_decay(step, config.epochs * self._steps_per_epoch, config.lr)
         mask = ops.put(dropout_mask(rows.nnz, form.keep, rng)) if form.keep < 1 else None
         eps = None
         if form.stochastic:
@@ -185,15 +188,12 @@ class AutoencoderRecommender(Recommender):
         if self._proposal is None:
             terms, grads = self._gradients(self.params, ops.put(rows), mask, eps, beta)
         else:
-            # The weights of an item lie together, so that a step touches the items it has drawn alone.
-            self.params["w_out"] = np.asfortranarray(self.params["w_out"])
-            drawn = self._proposal.draw(rows, config.negatives, rng)
+            drawn = sample(self._proposal, self.params, optimizer, rows, config.negatives, rng)
             terms, grads = self._gradients(take(self.params, drawn), drawn.x, mask, eps, beta)
             grads = give(grads, drawn)
-        optimizer = self.optimizers["all"]
-        if config.lr_schedule == "cosine":
-            optimizer.lr = cosine_decay(step, config.epochs * self._steps_per_epoch, config.lr)
         optimizer.step({name: self.params[name] for name in grads}, grads)
+        if self._proposal is not None and (step + 1) % self._steps_per_epoch == 0:
+            catch_up(self.params, optimizer)  # the epoch's weights are measured and kept
         # Only now does the host wait for numbers of a device.
         return {"loss": terms.loss, "nll": float(terms.nll), "kl": float(terms.kl), "beta": beta}
 

@@ -9,11 +9,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minigen.ops.adam import numpy_adam as reference
-from minigen.ops.adam.numpy_adam import FLUSH_BELOW, AdamState, count_step, want_in_place, want_rows
+from minigen.ops.adam.numpy_adam import (
+    FLUSH_BELOW,
+    AdamState,
+    corrections,
+    count_step,
+    want_in_place,
+    want_rows,
+)
+from minigen.ops.checks import want_shape
 from minigen.ops.numba_maths import fast, floats, parallel, prange
 from minigen.typing import Array
 
-__all__ = ["AdamState", "adam_rows_step", "adam_step"]
+__all__ = ["AdamState", "adam_rows_catch_up", "adam_rows_step", "adam_step"]
 
 PARALLEL = 2**16  # entries from which two threads beat one
 _CHUNK = 2**14  # entries a thread takes at a time: the flush finds them in its cache
@@ -59,7 +67,8 @@ def adam_rows_step(
     if not floats(w, d_rows, state.m, state.v):
         reference.adam_rows_step(w, rows, d_rows, state, lr, beta1, beta2, eps)
         return
-    want_rows(w, rows, d_rows, state)
+    want_rows(w, rows, state)
+    want_shape("d_rows", d_rows, (len(rows), *w.shape[1:]))
     rate, root, _ = count_step(state, lr, beta1, beta2)
     row_size = d_rows.size // max(1, len(rows))
     walk = _walk_rows_parallel if d_rows.size >= PARALLEL else _walk_rows
@@ -71,6 +80,31 @@ def adam_rows_step(
         state.v.reshape(-1),
         np.array([rate, root, beta1, beta2, 1 - beta1, 1 - beta2, eps], dtype=w.dtype),
     )
+
+
+def adam_rows_catch_up(
+    w: Array,
+    rows: NDArray[np.integer],
+    missed: NDArray[np.integer],
+    state: AdamState,
+    lr: float = 1e-3,
+    beta1: float = 0.9,
+    beta2: float = 0.999,
+    eps: float = 1e-8,
+) -> None:
+    """Twin of `numpy_adam.adam_rows_catch_up`."""
+    if not floats(w, state.m, state.v):
+        reference.adam_rows_catch_up(w, rows, missed, state, lr, beta1, beta2, eps)
+        return
+    want_rows(w, rows, state)
+    want_shape("missed", missed, (len(rows),))
+    if not (state.t and w.size):
+        return
+    rate, root = corrections(state, lr, beta1, beta2)
+    row_size = w.size // len(w)
+    walk = _catch_up_parallel if len(rows) * row_size >= PARALLEL else _catch_up
+    w, m, v = (a.reshape(len(w), row_size) for a in (w, state.m, state.v))
+    walk(rows, missed, w, m, v, np.array([rate, root, beta1, beta2, eps]))
 
 
 @fast
@@ -99,6 +133,35 @@ def _walk_rows_parallel(rows: Any, w: Array, d_rows: Array, m: Array, v: Array, 
         n = d_rows.shape[1]
         row = slice(rows[r] * n, (rows[r] + 1) * n)
         _move(w[row], d_rows[r], m[row], v[row], numbers, True)
+
+
+@fast
+def _catch_up(rows: Any, missed: Any, w: Array, m: Array, v: Array, numbers: Array) -> None:
+    for r in range(len(rows)):
+        if missed[r]:
+            _miss(missed[r], w[rows[r]], m[rows[r]], v[rows[r]], numbers)
+
+
+@parallel
+def _catch_up_parallel(rows: Any, missed: Any, w: Array, m: Array, v: Array, numbers: Array) -> None:
+    for r in prange(len(rows)):
+        if missed[r]:
+            _miss(missed[r], w[rows[r]], m[rows[r]], v[rows[r]], numbers)
+
+
+@fast
+def _miss(steps: int, w: Array, m: Array, v: Array, numbers: Array) -> None:
+    kind, (rate, root, beta1, beta2, eps) = w.dtype.type, numbers
+    decay1, decay2 = kind(beta1**steps), kind(beta2**steps)
+    tail, root, eps = kind(rate * beta1 * (1 - beta1**steps) / (1 - beta1)), kind(root), kind(eps)
+    for j in range(w.size):
+        w[j] -= tail * m[j] / (root * math.sqrt(v[j]) + eps)
+        m[j] *= decay1
+        v[j] *= decay2
+        if abs(m[j]) < FLUSH_BELOW:
+            m[j] = 0
+        if v[j] < FLUSH_BELOW:
+            v[j] = 0
 
 
 @fast

@@ -12,6 +12,7 @@ from minigen.ops.checks import want_same_shape, want_shape
 from minigen.typing import Array
 
 _BLOCK = 16_384  # entries a block: w, d_w, m, v and two scratch rows stay in 400 kB of float32
+_ROWS = 4096  # rows a block
 FLUSH_BELOW = 1e-30  # smaller moments are 0: decaying into denormals, they would slow every step
 FLUSH_EVERY = 64  # steps; 0.9**64 keeps a moment of 1e-30 far from the denormals below 1e-38
 
@@ -73,11 +74,12 @@ def adam_rows_step(
 ) -> None:
     """Adam for a gradient d_rows (R, ...) in `rows` (R,) of w, and 0 in all others.   [eq:adam-rows]
 
-    The others keep weights and moments, as if the step had not been: by `adam_step` their moments would
-    decay, and what is left of them move the weights.  t counts all steps.  Updates w and `state` in place.
+    The others keep weights and moments, as if the step had not been, until `adam_rows_catch_up` makes up
+    for it.  t counts all steps.  Updates w and `state` in place.
     Raises ValueError where shapes do not fit, or rows repeat or descend.
     """
-    want_rows(w, rows, d_rows, state)
+    want_rows(w, rows, state)
+    want_shape("d_rows", d_rows, (len(rows), *w.shape[1:]))
     rate, root, _ = count_step(state, lr, beta1, beta2)
     m, v = state.m[rows], state.v[rows]
     _moments(d_rows, m, v, np.empty_like(m), beta1, beta2, flush=True)
@@ -85,10 +87,44 @@ def adam_rows_step(
     w[rows] -= rate * m / (root * np.sqrt(v) + eps)
 
 
-def want_rows(w: Array, rows: NDArray[np.integer], d_rows: Array, state: AdamState) -> None:
-    """Raise ValueError where `adam_rows_step` could not be taken."""
+def adam_rows_catch_up(
+    w: Array,
+    rows: NDArray[np.integer],
+    missed: NDArray[np.integer],
+    state: AdamState,
+    lr: float = 1e-3,
+    beta1: float = 0.9,
+    beta2: float = 0.999,
+    eps: float = 1e-8,
+) -> None:
+    """The last `missed` (R,) steps of `adam_step` with gradient 0, in `rows` (R,) of w.   [eq:adam-catch-up]
+
+    w -= lr m_hat (beta1 + ... + beta1^missed) / (sqrt(v_hat) + eps), with both hats as at step t;
+    m *= beta1^missed, v *= beta2^missed.  Over so many steps v and the hats hardly change.  In place.
+    Raises ValueError where shapes do not fit, or rows repeat or descend.
+    """
+    want_rows(w, rows, state)
+    want_shape("missed", missed, (len(rows),))
+    if not state.t:
+        return
+    rate, root = corrections(state, lr, beta1, beta2)
+    for start in range(0, len(rows), _ROWS):
+        some, steps = rows[start : start + _ROWS], missed[start : start + _ROWS].astype(np.float64)
+        left = beta1**steps, beta2**steps, beta1 * (1 - beta1**steps) / (1 - beta1)
+        shape = (-1,) + (1,) * (w.ndim - 1)
+        decay1, decay2, tail = (numbers.astype(w.dtype).reshape(shape) for numbers in left)
+        m, v = state.m[some], state.v[some]
+        w[some] -= tail * (rate * m / (root * np.sqrt(v) + eps))
+        m *= decay1
+        v *= decay2
+        m[np.abs(m) < FLUSH_BELOW] = 0
+        v[v < FLUSH_BELOW] = 0
+        state.m[some], state.v[some] = m, v
+
+
+def want_rows(w: Array, rows: NDArray[np.integer], state: AdamState) -> None:
+    """Raise ValueError where rows of w could not be moved in place."""
     want_in_place(w, w, state)
-    want_shape("d_rows", d_rows, (len(rows), *w.shape[1:]))
     if rows.size and not (rows[0] >= 0 and rows[-1] < len(w) and (np.diff(rows) > 0).all()):
         raise ValueError(f"rows: want each once, ascending, of 0 to {len(w) - 1}")
 
@@ -104,10 +140,12 @@ def want_in_place(w: Array, d_w: Array, state: AdamState) -> None:
 def count_step(state: AdamState, lr: float, beta1: float, beta2: float) -> tuple[float, float, bool]:
     """Count a step: lr / (1 - beta1^t), 1 / sqrt(1 - beta2^t), and whether it is one that flushes."""
     state.t += 1
-    # m_hat = m / (1 - beta1^t) and v_hat = v / (1 - beta2^t), their scales moved into two scalars.
-    rate = lr / (1 - beta1**state.t)
-    root = 1 / math.sqrt(1 - beta2**state.t)
-    return rate, root, state.t % FLUSH_EVERY == 0
+    return *corrections(state, lr, beta1, beta2), state.t % FLUSH_EVERY == 0
+
+
+def corrections(state: AdamState, lr: float, beta1: float, beta2: float) -> tuple[float, float]:
+    """lr / (1 - beta1^t) and 1 / sqrt(1 - beta2^t): the hats, as two scalars."""
+    return lr / (1 - beta1**state.t), 1 / math.sqrt(1 - beta2**state.t)
 
 
 def _moments(d_w: Array, m: Array, v: Array, scratch: Array, beta1: float, beta2: float, flush: bool) -> None:

@@ -119,13 +119,21 @@ def _item(i: int, start: Any, users: Any, values: Array, d_y: Array, fresh: bool
     """d_w[i] = x[:, i] @ d_y."""
     row = d_w[i]
     if start[i] == start[i + 1]:
-        if not fresh:
+        if not fresh and _holds_something(row.view(np.int32)):  # a read is cheaper than a write
             row[:] = 0
         return
     first, factor = d_y[users[start[i]]], values[start[i]]
     for j in range(row.size):
         row[j] = factor * first[j]
     _add_rows(row, users[start[i] + 1 : start[i + 1]], values[start[i] + 1 : start[i + 1]], d_y)
+
+
+@fast
+def _holds_something(bits: Any) -> bool:
+    found = np.int32(0)
+    for j in range(bits.size):
+        found |= bits[j]
+    return found != 0
 
 
 @fast
