@@ -8,6 +8,7 @@ import numpy as np
 
 from minigen.bench.cases import Case
 from minigen.bench.mult_vae import Sizes, Step
+from minigen.recommender.compact import Compact
 from minigen.recommender.explain import because
 
 TOP = 10
@@ -21,9 +22,10 @@ def cases(sizes: Sizes, backend: str) -> dict[str, Case]:
     gb = 4e-9 * sizes.hidden * sizes.items
     if torch:
         return {"serve": Case(_torch(step, backend), gb=gb)}
-    items = step.model.recommend(history, k=TOP)[0][0]
+    items, compact = step.model.recommend(history, k=TOP)[0][0], Compact(step.model)
     return {
         "serve": Case(lambda: step.model.recommend(history, k=TOP)[0], gb=gb),
+        "serve_compact": Case(lambda: compact.recommend(history, k=TOP)[0], gb=gb / 2),
         "explain": Case(lambda: because(step.model, history, items)),
     }
 
