@@ -6,11 +6,12 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from minigen.bench import growth, race
+from minigen.bench import growth, race, table
 from minigen.bench.cases import long_tailed_rows
 from minigen.bench.machine import Roofline
 from minigen.bench.mult_vae import Sizes, Step
@@ -176,3 +177,12 @@ def test_another_file_is_refused_before_anything_is_timed(text, tmp_path, monkey
 def test_what_does_not_go_together_is_one_line(args, capsys):
     assert _bench(*args) == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_the_readme_shows_what_was_measured():
+    root = Path(__file__).parents[1]
+    document = json.loads((root / "results" / "bench.json").read_text("utf-8"))
+    readme = (root / "README.md").read_text("utf-8")
+    for part in table.all_tables(document):
+        assert part in readme, "run python -m minigen.bench.table, and put what it prints into the README"
+        assert part.count("\n") > 3

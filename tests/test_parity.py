@@ -85,8 +85,7 @@ def sparse_dense_into(ops: Any, draw: Draw, n: int, m: int, h: int) -> Any:
 
 
 def short_dense(ops: Any, draw: Draw, n: int, m: int, h: int) -> Any:
-    short = ops.shorten(draw.array(h, m))
-    return ops.short_dense_forward(draw.array(n, h), short, draw.array(m)), *short
+    return ops.short_dense_forward(draw.array(n, h), ops.shorten(draw.array(h, m)), draw.array(m))
 
 
 def softmax_nll(ops: Any, draw: Draw, n: int, m: int, h: int) -> Any:
@@ -119,10 +118,9 @@ def adam_rows(ops: Any, draw: Draw, n: int, m: int, h: int) -> Any:
     shape = 17 * n, min(m, 70)
     w, state = ops.put(draw.array(*shape).copy()), ops.AdamState.zeros_like(np.zeros(shape, draw.dtype))
     for _ in range(3):
-        rows = np.flatnonzero(draw.rng.random(len(w)) < 0.5)
-        missed = draw.rng.integers(0, 30, rows.size)
-        ops.adam_rows_catch_up(w, rows, missed, state, 0.01, 0.8, 0.95, 1e-6)
-        ops.adam_rows_step(w, rows, ops.put(draw.array(rows.size, shape[1])), state, 0.01, 0.8, 0.95, 1e-6)
+        rows, numbers = np.flatnonzero(draw.rng.random(len(w)) < 0.5), (state, 0.01, 0.8, 0.95, 1e-6)
+        ops.adam_rows_catch_up(w, rows, draw.rng.integers(0, 30, rows.size), *numbers)
+        ops.adam_rows_step(w, rows, ops.put(draw.array(rows.size, shape[1])), *numbers)
     return w, state.m, state.v
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from minigen.bench.growth import NEGATIVES
 
 RACED = ("mult-vae-ml20m", "gowalla", "large-catalogue", "serve", "vae-mnist", "gan-ring")
 SIDE = 1024  # of the ladder's square product, on one thread
@@ -64,11 +66,23 @@ def _ratio(row: Mapping[str, Any], name: str) -> str:
     return f"{row[name]:.2f} ({low:.2f}-{high:.2f})"
 
 
-def read(path: Sequence[str] = ("results", "bench.json")) -> dict[str, Any]:
-    """The recorded measurements of a checkout."""
-    document: dict[str, Any] = json.loads(Path(*path).read_text("utf-8"))
-    return document
+def growth(document: Mapping[str, Any]) -> str:
+    """A step with a softmax over all items beside one over a sample, at growing catalogues."""
+    rows = [row for row in document["rows"] if row["preset"] == "growth" and row["backend"] == "numba"]
+    by = {(row["axis"], row["size"]): row for row in rows if row["axis"].startswith("items")}
+    sizes = sorted({size for _, size in by})
+    lines = [f"| items | all of them | {NEGATIVES:,} drawn |", "|---|---|---|"]
+    for size in sizes:
+        cells = (by.get((axis, size)) for axis in ("items", "items-sampled"))
+        shown = (f"{_ms(row)} ms, {row['peak_memory_mb']:.0f} MB" if row else "" for row in cells)
+        lines.append(f"| {size:,} | {' | '.join(shown)} |")
+    return "\n".join(lines)
+
+
+def all_tables(document: Mapping[str, Any]) -> list[str]:
+    """What stands in the README."""
+    return [speeds(document), rungs(document), growth(document)]
 
 
 if __name__ == "__main__":
-    print(speeds(read()), rungs(read()), sep="\n\n")
+    print(*all_tables(json.loads(Path("results", "bench.json").read_text("utf-8"))), sep="\n\n")

@@ -1,0 +1,94 @@
+"""Adam on some rows: where it is Adam on all of them, and what it leaves alone until it catches up."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from minigen import ops
+from minigen.backends import load
+from minigen.ops.sparse import Lines
+from minigen.optimizers import Adam
+
+
+@pytest.mark.parametrize("backend", ["numpy", "numba"])
+def test_adam_of_all_rows_is_adam(backend):
+    rng = np.random.default_rng(4)
+    twin = load(backend)
+    w = rng.standard_normal((7, 5))
+    whole, rows = w.copy(), w.copy()
+    state, rows_state = ops.AdamState.zeros_like(w), ops.AdamState.zeros_like(w)
+    for _ in range(5):
+        d_w = rng.standard_normal(w.shape)
+        ops.adam_step(whole, d_w, state)
+        twin.adam_rows_step(rows, np.arange(7), d_w, rows_state)
+    np.testing.assert_allclose(rows, whole, rtol=1e-12)
+    assert rows_state.t == 5
+
+
+@pytest.mark.parametrize("backend", ["numpy", "numba"])
+@pytest.mark.parametrize("shape", [(9,), (9, 4), (3000, 40)])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_adam_leaves_other_rows_alone(backend, shape, dtype):
+    rng = np.random.default_rng(5)
+    twin, w = load(backend), rng.standard_normal(shape).astype(dtype)
+    before, state = w.copy(), ops.AdamState.zeros_like(w)
+    reference, reference_state = w.copy(), ops.AdamState.zeros_like(w)
+    for touched in (np.array([1, 4, 8]), np.array([0, 1]), np.array([], int), np.arange(2, shape[0], 2)):
+        d_rows = rng.standard_normal((len(touched), *shape[1:])).astype(dtype)
+        twin.adam_rows_step(w, touched, d_rows, state)
+        ops.adam_rows_step(reference, touched, d_rows, reference_state)
+    np.testing.assert_allclose(w, reference, rtol=1e-5 if dtype == np.float32 else 1e-13, atol=1e-7)
+    np.testing.assert_array_equal(w[[3, 5, 7]], before[[3, 5, 7]])
+    assert not np.any(w[[0, 1, 4, 8]] == before[[0, 1, 4, 8]])
+    assert state.t == 4
+
+
+@pytest.mark.parametrize("rows", [[1, 1], [2, 1], [-1, 2], [0, 9]])
+def test_adam_wants_rows_that_are_there_once(rows):
+    w = np.ones((9, 2))
+    with pytest.raises(ValueError, match="ascending"):
+        ops.adam_rows_step(w, np.array(rows), np.ones((2, 2)), ops.AdamState.zeros_like(w))
+
+
+def test_optimizer_moves_lines_of_either_axis():
+    rng = np.random.default_rng(7)
+    by_column, by_row = np.asfortranarray(rng.standard_normal((4, 9))), None
+    by_row = by_column.T.copy()
+    values, where = rng.standard_normal((4, 3)), np.array([1, 5, 6])
+    one, other = Adam(), Adam()
+    one.step({"w": by_column}, {"w": Lines(where, values, axis=1)})
+    other.step({"w": by_row}, {"w": Lines(where, values.T)})
+    np.testing.assert_array_equal(by_column.T, by_row)
+    again = Adam()
+    again.restore(one.arrays())
+    again.step({"w": by_column}, {"w": Lines(where, values, axis=1)})
+    other.step({"w": by_row}, {"w": Lines(where, values.T)})
+    np.testing.assert_array_equal(by_column.T, by_row)
+
+
+@pytest.mark.parametrize("backend", ["numpy", "numba"])
+@pytest.mark.parametrize("shape", [(40,), (40, 3)])
+def test_rows_that_catch_up_are_where_adam_would_have_them(backend, shape):
+    rng = np.random.default_rng(13)
+    twin, whole, start = load(backend), rng.standard_normal(shape), None
+    lazy, state, adam = whole.copy(), ops.AdamState.zeros_like(whole), Adam(lr=0.01, ops=twin)
+    for step in range(2000):
+        rows = np.flatnonzero(rng.random(len(whole)) < 0.05)
+        d_rows = rng.standard_normal((len(rows), *shape[1:]))
+        ops.adam_step(whole, Lines(rows, d_rows).whole(shape), state, 0.01)
+        adam.catch_up("w", lazy, rows)
+        adam.step({"w": lazy}, {"w": Lines(rows, d_rows)})
+        if step == 1500:  # the hats have stopped to change by much
+            adam.catch_up("w", lazy)
+            start, lazy[:] = whole.copy(), whole
+    behind = np.abs(lazy - whole).max()
+    adam.catch_up("w", lazy)
+    np.testing.assert_allclose(adam.arrays()["m.w"], state.m, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(adam.arrays()["v.w"], state.v, rtol=1e-9, atol=1e-12)
+    apart = np.abs(lazy - whole).max()
+    assert apart < 0.01 * np.abs(whole - start).max()
+    assert apart < behind / 5
+    before = lazy.copy()
+    adam.catch_up("w", lazy)  # nothing is missed twice
+    np.testing.assert_array_equal(lazy, before)
