@@ -22,6 +22,7 @@ ROOMS = (  # as the chapters
     "data",
     "recommender",
     "backends",
+    "frontier",
     "questions",
 )
 
