@@ -165,3 +165,12 @@ def test_clicks_are_counted_in_parts(monkeypatch):
     rows = _rows(np.random.default_rng(12), 50)
     monkeypatch.setattr(sampled, "_PART", 7)
     np.testing.assert_array_equal(sampled.popularity(rows), np.bincount(rows.indices, minlength=M))
+
+
+def test_the_biases_of_a_small_catalogue_carry_what_its_draws_stand_for():
+    rng = np.random.default_rng(14)
+    _, params, x, _, _ = _problem(rng, 0)
+    drawn = Proposal(np.bincount(x.indices, minlength=M)).draw(x, 7, rng)
+    carried = take(params, drawn)["b_out"] - params["b_out"][drawn.items]
+    np.testing.assert_allclose(carried, drawn.log_weight, rtol=0, atol=1e-12)
+    assert np.count_nonzero(carried > 1) > 0
