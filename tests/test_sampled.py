@@ -170,7 +170,7 @@ def test_clicks_are_counted_in_parts(monkeypatch):
 def test_the_biases_of_a_small_catalogue_carry_what_its_draws_stand_for():
     rng = np.random.default_rng(14)
     _, params, x, _, _ = _problem(rng, 0)
-    drawn = Proposal(np.bincount(x.indices, minlength=M)).draw(x, 7, rng)
+    drawn = Proposal(np.bincount(x.indices, minlength=M)).draw(x[:1], 7, rng)
     carried = take(params, drawn)["b_out"] - params["b_out"][drawn.items]
     np.testing.assert_allclose(carried, drawn.log_weight, rtol=0, atol=1e-12)
-    assert np.count_nonzero(carried > 1) > 0
+    assert np.count_nonzero(np.abs(carried) > 0.1) > 0
