@@ -97,7 +97,7 @@ def test_the_row_of_figures_shows_real_rows_beside(rng):
     [
         ("a.csv", "1,2\n" * 5, "want 20 rows or more"),
         ("a.csv", "1,b\n" * 30, "want rows of numbers"),
-        ("a.csv", "1,nan\n" * 30, "want finite numbers alone"),
+        ("a.csv", "1,nan\n" * 30, "want finite numbers, of at most 3.4e"),
         ("a.npy", "no array", "want rows of numbers"),
         ("a.csv", "", "a.csv: is empty"),
         ("b.csv", None, "b.csv: no such file"),

@@ -106,7 +106,7 @@ HOSTILE = "<script>alert('x')</script>\x1b[2J\x1b]0;title\x07[bold]&amp;"
 
 def test_names_from_the_data_do_not_steer_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     stream = io.StringIO()
-    monkeypatch.setattr(output.console, "file", stream)
+    monkeypatch.setattr(output.console, "_file", stream)  # `file` would come back as the stream of now
     output.print_table(HOSTILE, ["rank", HOSTILE], [[1, HOSTILE]])
     output.console.print(HOSTILE, markup=False)
     assert "\x1b" not in stream.getvalue()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from minigen.gradcheck.slips.registry import wrong_cache, wrong_result
+from minigen.gradcheck.slips.registry import wrong_cache, wrong_quantity
 
 
 @wrong_cache("feature-nll")
@@ -21,7 +21,15 @@ def bits_for_shares(cache: Any) -> Any:
     return cache._replace(grams=cache.grams._replace(x=x))
 
 
-@wrong_result("feature-nll", caught_by="feature_nll_is_the_log_probability")
-def mean_over_features(loss: float, cache: Any) -> tuple[float, Any]:
-    """The mean over features for their sum."""
-    return loss / cache.grams.logits.shape[1], cache
+@wrong_quantity("feature-nll", caught_by="feature_nll_is_the_log_probability")
+def mean_over_features(right: Any) -> Any:
+    """The mean over features for their sum, in both passes."""
+
+    def forward(*args: Any) -> tuple[float, Any]:
+        loss, cache = right.forward(*args)
+        return loss / cache.grams.logits.shape[1], cache
+
+    def backward(d_loss: float, cache: Any) -> Any:
+        return right.backward(d_loss / cache.grams.logits.shape[1], cache)
+
+    return right._replace(forward=forward, backward=backward)
