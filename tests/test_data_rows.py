@@ -91,6 +91,14 @@ def test_damaged_rows_are_one_line(tmp_path, name, damage):
     assert "rows" in str(caught.value)
 
 
+def test_rows_that_end_at_0_after_all_are_refused(tmp_path):
+    folder = tmp_path / "rows"
+    write_rows(folder, lambda: [csr_matrix(np.eye(3, dtype=np.float32))])
+    np.save(folder / "indptr.npy", np.array([0, 2**20, 2**21, 0], np.int32))
+    with pytest.raises(InputError, match="rows end before they begin"):
+        open_rows(folder, (3, 3))
+
+
 def test_another_shape_is_refused(tmp_path):
     write_rows(tmp_path / "rows", lambda: [_matrix()])
     with pytest.raises(InputError, match="damaged"):

@@ -15,6 +15,7 @@ from minigen.data.interactions import Split
 from minigen.data.splits import fixed_split
 from minigen.data.tables import ROW, TEXT, scan_lines, want_file
 from minigen.errors import InputError
+from minigen.ops.sparse import check_rows
 
 
 def read_lightgcn(path: str | Path) -> Events:
@@ -62,8 +63,8 @@ def read_adjacency(path: str | Path, n_users: int | None = None) -> csr_matrix:
     with open_zip(path):
         try:
             saved = load_npz(path)
-            if hasattr(saved, "check_format"):  # compiled code goes where indices point
-                saved.check_format(full_check=True)
+            if hasattr(saved, "indptr"):
+                check_rows(saved)
             adjacency = csr_matrix(saved).sorted_indices()
         except (ValueError, KeyError, TypeError, AttributeError, NotImplementedError):
             raise InputError(f"{path}: is no sparse matrix that scipy saved") from None

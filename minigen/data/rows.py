@@ -10,6 +10,7 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 from minigen.errors import InputError
+from minigen.ops.sparse import check_rows
 from minigen.training.checkpoint import writing
 
 _FIELDS = ("indptr", "indices", "data")
@@ -59,7 +60,7 @@ def open_rows(folder: Path, shape: tuple[int, int]) -> csr_matrix:
         if data.dtype != np.float32:
             raise ValueError(f"want values of float32, got {data.dtype}")
         matrix = csr_matrix((data, indices, indptr), shape=shape)
-        matrix.check_format(full_check=True)
+        check_rows(matrix)
     except OSError as error:
         raise InputError(f"cannot read {folder}: {error.strerror or error}") from None
     except (ValueError, EOFError, TypeError, SyntaxError, TokenError) as error:

@@ -13,7 +13,7 @@ from scipy.sparse import csr_matrix
 from minigen.ladder import cfgan_model as model
 from minigen.ladder.cfgan_settings import Settings
 from minigen.ladder.packing import pack, unpack
-from minigen.ops.sparse import with_data
+from minigen.ops.sparse import check_rows, with_data
 from minigen.optimizers import Adam
 from minigen.recommender.base import canonical
 from minigen.recommender.baselines import _want_memory
@@ -197,6 +197,8 @@ class CFGAN(AutoencoderRecommender):
         if learnt != model.shapes(n, config.hidden, config.hidden_d, config.noise) or known != wanted:
             raise ValueError("the arrays have other names or shapes than its settings ask for")
         self.params = arrays
+        if known:
+            check_rows(self._clicks())
 
     def _g(self) -> Params:
         return model.player(self.params, "g")

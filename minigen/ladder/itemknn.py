@@ -10,7 +10,7 @@ from scipy.sparse import csr_matrix, vstack
 
 from minigen.errors import InputError
 from minigen.ladder.packing import pack, unpack
-from minigen.ops.sparse import row_of_each, row_sums, with_data
+from minigen.ops.sparse import check_rows, row_of_each, row_sums, with_data
 from minigen.recommender.base import Recommender, canonical
 from minigen.typing import Array, Params
 
@@ -83,5 +83,5 @@ class ItemKNN(Recommender):
 
     def restore(self, arrays: Params) -> None:
         """Take over learnt arrays; raises ValueError where they are no square matrix of weights."""
-        unpack(arrays, len(arrays["indptr"]) - 1).check_format(full_check=True)
+        check_rows(unpack(arrays, len(arrays["indptr"]) - 1))
         super().restore(arrays)

@@ -10,7 +10,7 @@ from scipy.sparse import csr_matrix
 
 from minigen.errors import InputError
 from minigen.ladder.packing import pack, unpack
-from minigen.ops.sparse import row_of_each, row_sums, with_data
+from minigen.ops.sparse import check_rows, row_of_each, row_sums, with_data
 from minigen.recommender.base import Recommender, canonical
 from minigen.typing import Array, Params
 
@@ -87,7 +87,7 @@ class Spectral(Recommender):
         if arrays["vectors"].shape != wanted:
             raise ValueError(f"vectors: want shape {wanted}, got {arrays['vectors'].shape}")
         if self.gram:
-            unpack(arrays, wanted[0]).check_format(full_check=True)
+            check_rows(unpack(arrays, wanted[0]))
         super().restore(arrays)
 
     def _scales(self) -> tuple[Array, Array]:

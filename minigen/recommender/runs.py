@@ -13,6 +13,7 @@ from scipy.sparse import csr_matrix
 from minigen.data.interactions import HeldOut, Split
 from minigen.data.rows import open_rows, write_rows
 from minigen.errors import InputError
+from minigen.ops.sparse import check_rows
 from minigen.training.checkpoint import read_arrays, read_json, write_text, writing
 from minigen.typing import Params
 
@@ -126,5 +127,5 @@ def _texts(ids: Any) -> list[str]:
 def _matrix(arrays: Params, name: str, n_rows: int, n_columns: int) -> csr_matrix:
     data, indices, indptr = (arrays[f"{name}.{field}"] for field in ("data", "indices", "indptr"))
     matrix = csr_matrix((data, indices, indptr), shape=(n_rows, n_columns))
-    matrix.check_format(full_check=True)
+    check_rows(matrix)
     return matrix

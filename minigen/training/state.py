@@ -24,9 +24,16 @@ class State:
 def read_state(saved: dict[str, Any]) -> State:
     """The state in a checkpoint; raises KeyError or TypeError where it is none."""
     state = State(**{key: saved[key] for key in asdict(State())})
-    rows = [*state.history, state.sums]
-    counts = [state.step, state.epoch, state.position, state.best_epoch or 0]
-    numbers = [value for row in rows for value in row.values()] + [state.best_score or 0.0]
+    if not isinstance(state.history, list) or not all(
+        isinstance(row, dict) for row in (*state.history, state.sums)
+    ):
+        raise TypeError("want a table of numbers an epoch in history, and one in sums")
+    counts = [state.step, state.epoch, state.position]
+    numbers = [value for row in (*state.history, state.sums) for value in row.values()]
+    if state.best_epoch is not None:
+        counts.append(state.best_epoch)
+    if state.best_score is not None:
+        numbers.append(state.best_score)
     if any(type(count) is not int or count < 0 for count in counts) or type(state.finished) is not bool:
         raise TypeError("want whole numbers for step, epoch, position and best_epoch")
     if any(type(number) not in (int, float) for number in numbers) or not math.isfinite(sum(numbers)):
