@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,8 +24,8 @@ class Lines(NamedTuple):
         return whole
 
 
-def check_rows(x: CSR) -> None:
-    """Raise ValueError where compiled code would leave the arrays of a CSR matrix from a file.
+def check_rows(x: Any) -> None:
+    """Raise ValueError where compiled code would leave the arrays of a matrix from a file, in CSR or CSC.
 
     SciPy's own full check looks at nothing of a matrix whose last row ends at 0.
     """
