@@ -10,6 +10,8 @@ from minigen.backends import NUMPY, Backend
 from minigen.ops.sparse import Lines
 from minigen.typing import Array, Params
 
+_ROWS = 2**16  # rows that catch up at a time
+
 
 class Optimizer(Protocol):
     """Moves parameters against their gradients, in place, and can be saved and restored."""
@@ -121,14 +123,16 @@ class Adam:
         """
         by_row = w.T if axis else w
         state, last = self.state(name, by_row), self._last_of(name, by_row)
-        rows = np.arange(len(by_row)) if where is None else where
         numbers = self.lr, self.beta1, self.beta2, self.eps
-        self._ops.adam_rows_catch_up(by_row, rows, state.t - last[rows], state, *numbers)
-        last[rows] = state.t
+        all_rows = range(0, len(by_row), _ROWS)
+        parts = (np.arange(n, min(n + _ROWS, len(by_row))) for n in all_rows) if where is None else [where]
+        for rows in parts:
+            self._ops.adam_rows_catch_up(by_row, rows, state.t - last[rows], state, *numbers)
+            last[rows] = state.t
 
     def _last_of(self, name: str, by_row: Array) -> Array:
         if name not in self._last:
-            self._last[name] = np.zeros(len(by_row), np.int64)
+            self._last[name] = np.zeros(len(by_row), np.int32)
         return self._last[name]
 
     def state(self, name: str, w: Array) -> Any:
