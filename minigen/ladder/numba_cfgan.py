@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from minigen.ops.adam.numpy_adam import FLUSH_BELOW, FLUSH_EVERY
-from minigen.ops.numba_maths import exp_below, fast
+from minigen.ops.numba_maths import exp_below, fast, inside
 from minigen.typing import Array
 
 
@@ -71,7 +71,7 @@ def generator_passes(
             step += 1
 
 
-@fast
+@inside
 def _hidden(
     rows: Any, x: Any, w_in: Array, b_in: Array, h: Array
 ) -> None:  # h = sigmoid(x[rows] @ w_in + b_in)
@@ -86,14 +86,14 @@ def _hidden(
         _sigmoid(row)
 
 
-@fast
+@inside
 def _sigmoid(a: Array) -> None:  # a = sigmoid(a)
     one, zero = a.dtype.type(1), a.dtype.type(0)
     for j in range(a.size):
         a[j] = exp_below(min(a[j], zero)) / (one + exp_below(-abs(a[j])))
 
 
-@fast
+@inside
 def _squares(rows: Any, x: Any, zeros: Array, b_out: Array, y: Array, d_y: Array, form: Any) -> float:
     """y += b_out; d_y and the loss of the squares, where y should be 0 and at the clicks."""
     indptr, indices, _ = x
@@ -120,7 +120,7 @@ def _squares(rows: Any, x: Any, zeros: Array, b_out: Array, y: Array, d_y: Array
     return (form[1] * total + form[2] * at_clicks) / rows.size
 
 
-@fast
+@inside
 def _verdict(rows: Any, mask: Array, known: Array, d: Any, y: Array, d_y: Array, form: Any) -> float:
     """gan mean -log D(y * mask | x), and its gradient onto d_y; y is spent."""
     w_data, w_out, b_out = d
@@ -149,7 +149,7 @@ def _verdict(rows: Any, mask: Array, known: Array, d: Any, y: Array, d_y: Array,
     return form[0] * total / b
 
 
-@fast
+@inside
 def _sum(a: Array, out: Array) -> None:  # out = a.sum(axis=0)
     out[:] = 0
     for r in range(a.shape[0]):
@@ -158,7 +158,7 @@ def _sum(a: Array, out: Array) -> None:  # out = a.sum(axis=0)
             out[j] += row[j]
 
 
-@fast
+@inside
 def _by_place(rows: Any, x: Any, start: Any, users: Any, values: Array) -> None:  # x[rows].tocsc()
     indptr, indices, data = x
     start[:] = 0
@@ -176,7 +176,7 @@ def _by_place(rows: Any, x: Any, start: Any, users: Any, values: Array) -> None:
             users[start[i]], values[start[i]] = r, data[q]
 
 
-@fast
+@inside
 def _numbers(adam: Any, form: Any, t: int) -> Any:
     """rate, root, beta1, beta2, 1 - beta1, 1 - beta2, eps and l2: see `count_step`."""
     lr, beta1, beta2, eps = adam
@@ -184,7 +184,7 @@ def _numbers(adam: Any, form: Any, t: int) -> Any:
     return lr / (1 - beta1**t), root, beta1, beta2, 1 - beta1, 1 - beta2, eps, form[3]
 
 
-@fast
+@inside
 def _adam(w: Array, d_w: Array, m: Array, v: Array, numbers: Any, t: int) -> Any:
     """Adam of d_w + l2 w; the sum of squares of w as it was."""
     kind = w.dtype.type

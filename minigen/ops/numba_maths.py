@@ -17,13 +17,16 @@ from numba.extending import overload
 
 from minigen.typing import Array
 
-__all__ = ["LOWEST", "exp_below", "fast", "floats", "parallel", "prange", "row_max"]
+__all__ = ["LOWEST", "exp_below", "fast", "floats", "inside", "parallel", "prange", "row_max"]
 
 # Sums may be reordered and products fused into them; NaN and infinity keep their meaning.
 _FLAGS = {"reassoc", "contract", "nsz"}
 _LOCK = threading.Lock()  # not every threading layer of Numba survives two parallel kernels at a time
 
 fast = njit(fastmath=_FLAGS, error_model="numpy", nogil=True, cache=True)
+# A callee with a sum stands inside its caller: apart, the process that compiles it calls another copy than
+# one that finds it in the cache, and the two add in another order.
+inside = njit(fastmath=_FLAGS, error_model="numpy", nogil=True, cache=True, forceinline=True)
 
 
 def parallel(kernel: Callable[..., Any]) -> Callable[..., Any]:

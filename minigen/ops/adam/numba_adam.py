@@ -18,7 +18,7 @@ from minigen.ops.adam.numpy_adam import (
     want_rows,
 )
 from minigen.ops.checks import want_shape
-from minigen.ops.numba_maths import fast, floats, parallel, prange
+from minigen.ops.numba_maths import fast, floats, inside, parallel, prange
 from minigen.typing import Array
 
 __all__ = ["AdamState", "adam_rows_catch_up", "adam_rows_step", "adam_step"]
@@ -149,7 +149,7 @@ def _catch_up_parallel(rows: Any, missed: Any, w: Array, m: Array, v: Array, num
             _miss(missed[r], w[rows[r]], m[rows[r]], v[rows[r]], numbers)
 
 
-@fast
+@inside
 def _miss(steps: int, w: Array, m: Array, v: Array, numbers: Array) -> None:
     kind, (rate, root, beta1, beta2, eps) = w.dtype.type, numbers
     decay1, decay2 = kind(beta1**steps), kind(beta2**steps)
@@ -164,7 +164,7 @@ def _miss(steps: int, w: Array, m: Array, v: Array, numbers: Array) -> None:
             v[j] = 0
 
 
-@fast
+@inside
 def _move(w: Array, d_w: Array, m: Array, v: Array, numbers: Array, flush: bool) -> None:
     rate, root, beta1, beta2, rest1, rest2, eps = numbers
     for j in range(w.size):

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from minigen.ops.checks import want_canonical, want_same_shape
-from minigen.ops.numba_maths import exp_below, fast, floats, parallel, prange, row_max
+from minigen.ops.numba_maths import exp_below, fast, floats, inside, parallel, prange, row_max
 from minigen.ops.softmax_nll import numpy_softmax_nll as reference
 from minigen.ops.softmax_nll.numpy_softmax_nll import SoftmaxNLLCache, softmax_nll_backward
 from minigen.typing import CSR, Array
@@ -54,7 +54,7 @@ def _rows_parallel(
         loss[u] = _row(logits[u], items[clicks], weights[clicks], len(logits), in_place, out[u])
 
 
-@fast
+@inside
 def _row(logits: Array, items: Any, weights: Array, n_users: int, in_place: bool, row: Array) -> float:
     """Write the gradient of a row of logits into `row`, the same row or another; returns its loss."""
     top = row_max(logits)
