@@ -96,6 +96,11 @@ def main(args: list[str] | None = None) -> None:
         sys.exit(0)
     except OSError as error:
         _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+    except ModuleNotFoundError as error:
+        library = (error.name or "").partition(".")[0]
+        if library in ("", "minigen"):
+            raise
+        _fail(f"{library} is missing here: pip install {library}")
     except Exception as error:
         # The command line's own errors; their class moved between versions, their form did not.
         if type(error).__name__ == "Abort":
