@@ -9,6 +9,7 @@ from scipy.optimize import minimize
 from scipy.special import logsumexp
 from test_behaviours import ITEMS, SMALL, actions
 
+from minigen.application.uncertainty import sample_scores
 from minigen.data.interactions import HeldOut
 from minigen.ladder import BehaviourVAE, load_model
 from minigen.ladder.blocks import best_gains, lift
@@ -55,3 +56,14 @@ def test_what_people_take_next_of_what_they_have_viewed_sets_the_gain(tmp_path):
     items, _ = model.recommend(sparse.csr_matrix(viewed), k=2)
     assert set(items[0]) == {16, 18}
     assert BehaviourVAE(**SMALL).fit(rows).params["gain"].tolist() == [0, 0]
+
+
+def test_a_drawn_code_stands_beside_the_same_history():
+    model = BehaviourVAE(**SMALL | {"epochs": 1}).fit(actions())
+    rows = actions(5, seed=3)
+    plain = sample_scores(model, rows, np.random.default_rng(0))
+    model.params["gain"] = np.array([30, 0], np.float32)
+    lifted = sample_scores(model, rows, np.random.default_rng(0))
+    np.testing.assert_allclose(
+        lifted[:, 16:] - plain[:, 16:], 30 * rows.toarray()[:, :ITEMS], rtol=0, atol=1e-4
+    )
