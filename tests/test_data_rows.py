@@ -7,7 +7,7 @@ import sys
 
 import numpy as np
 import pytest
-from scipy.sparse import csr_matrix, random_array
+from scipy.sparse import csr_matrix, random
 
 from minigen.data.rows import open_rows, write_rows
 from minigen.errors import InputError
@@ -15,7 +15,7 @@ from minigen.errors import InputError
 
 def _matrix(seed=0, shape=(50, 30)):
     rng = np.random.default_rng(seed)
-    return csr_matrix(random_array(shape, density=0.2, rng=rng, dtype=np.float32))
+    return csr_matrix(random(*shape, 0.2, random_state=rng, dtype=np.float32))
 
 
 def test_blocks_become_one_matrix(tmp_path):

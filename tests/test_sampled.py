@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from scipy.sparse import csr_matrix, random_array
+from scipy.sparse import csr_matrix, random
 
 from minigen.errors import InputError
 from minigen.gradcheck.differences import five_point
@@ -15,7 +15,7 @@ M, B, Z = 40, 6, 3
 
 
 def _rows(rng, n_users=B, n_items=M, density=0.15):
-    return csr_matrix(random_array((n_users, n_items), density=density, rng=rng, dtype=np.float64))
+    return csr_matrix(random(n_users, n_items, density, random_state=rng, dtype=np.float64))
 
 
 def _loss(params, catalogue, form, eps, mask):

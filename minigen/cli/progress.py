@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -44,7 +44,7 @@ def progress(epochs: int, silence: float = 10.0) -> Iterator[Callable[[State, di
             said[0] = monotonic()
             console.print(f"epoch {state.epoch}/{epochs}: {figures}", markup=False, soft_wrap=True)
 
-    with bar:
+    with nullcontext() if bar.disable else bar:  # older versions end one that is off with an empty line
         yield report
 
 

@@ -85,10 +85,11 @@ def read_adjacency(path: str | Path, n_users: int | None = None) -> csr_matrix:
 
 
 def _pairs(path: Path) -> NDArray[np.int64]:
-    try:
-        pairs = read_lightgcn(path).collect().select(pl.all().cast(pl.Int64)).to_numpy().T
-    except pl.exceptions.PolarsError as error:
-        raise InputError(f"{path}: want whole numbers, a line a user: user item item ...") from error
+    # Not strict: older versions of Polars panic where they would tell which text is no number.
+    numbers = read_lightgcn(path).collect().select(pl.all().cast(pl.Int64, strict=False))
+    if any(column.null_count() for column in numbers):
+        raise InputError(f"{path}: want whole numbers, a line a user: user item item ...")
+    pairs = numbers.to_numpy().T
     if pairs.size == 0 or pairs.min() < 0:
         raise InputError(f"{path}: want a line a user: user item item ..., all of at least 0")
     return pairs

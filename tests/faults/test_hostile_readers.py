@@ -51,7 +51,7 @@ IDX = bytes([0, 0, 8, 3]) + np.array([5, 2, 3], ">u4").tobytes() + bytes(range(3
 
 def adjacency() -> bytes:
     block = sparse.random(4, 6, 0.5, random_state=0).tocsr()
-    whole = sparse.block_array([[None, block], [block.T, None]], format="csr")
+    whole = sparse.bmat([[None, block], [block.T, None]], format="csr")
     return packed(lambda file: sparse.save_npz(file, whole))
 
 

@@ -85,7 +85,7 @@ def test_what_is_refused_says_why(tmp_path: Path, name: str, content: str | byte
 
 def test_indices_that_point_outside_do_not_reach_compiled_code(tmp_path: Path) -> None:
     for format in ("csr", "csc"):
-        matrix = sparse.eye_array(6, format=format)
+        matrix = sparse.eye(6, format=format)
         matrix.indices[3] = 2**30
         sparse.save_npz(tmp_path / "s_adj_mat.npz", matrix)
         assert "no sparse matrix" in refused(tmp_path / "s_adj_mat.npz", partial(use, format="lightgcn"))
