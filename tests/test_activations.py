@@ -54,6 +54,11 @@ def test_relu_passes_nothing_at_zero_and_below():
     np.testing.assert_array_equal(ops.relu_backward(np.ones(3), cache), [0, 0, 1])
 
 
+def test_leaky_relu_leaks_at_zero_and_below():
+    _, cache = ops.leaky_relu_forward(np.array([-1.0, 0.0, 1e-300]))
+    np.testing.assert_array_equal(ops.leaky_relu_backward(np.ones(3), cache), [0.2, 0.2, 1])
+
+
 def test_softplus_is_the_log_of_1_plus_exp():
     x = np.array([-800.0, -40, -1, 0, 1, 40, 800])
     np.testing.assert_allclose(ops.softplus(x), np.logaddexp(0, x), rtol=1e-14)

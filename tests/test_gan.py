@@ -10,7 +10,7 @@ from minigen.data.toy import grid, ring
 from minigen.errors import InputError
 from minigen.gan_training import GAN
 from minigen.gradcheck import check_direction, check_gradient
-from minigen.mlp import init_mlp
+from minigen.mlp import init_mlp, mlp_forward
 from minigen.training.loop import Plan, train
 
 
@@ -57,6 +57,15 @@ def test_the_discriminator_does_not_move_in_the_generators_step(rng):
     grads = gan.generator_backward(1.0, gan.generator_forward(g, d, rng.standard_normal((5, 2)))[1])
     assert set(grads) == set(g)
     assert all(np.array_equal(d[n], before[n]) for n in d)
+
+
+def test_each_player_has_its_own_activation(rng):
+    g, d = players(rng)
+    z = rng.standard_normal((5, 2))
+    fake = mlp_forward(z, g, "tanh")[0]
+    logits = mlp_forward(fake, d, "softplus")[0]
+    loss, _ = smooth_loss(g, d, z, "non-saturating")
+    assert loss == pytest.approx(np.log1p(np.exp(-logits)).mean(), rel=1e-12)
 
 
 def test_the_best_discriminator_gives_2_jsd_minus_log_4(rng):

@@ -27,6 +27,13 @@ def test_softmax_nll_is_scipys_log_softmax(rows):
     np.testing.assert_allclose(ops.softmax_nll_backward(1.0, cache), wanted, rtol=1e-12, atol=1e-15)
 
 
+@pytest.mark.parametrize("d_loss", [0.0, 2.0, -3.0])
+def test_softmax_nll_pulls_any_gradient_of_the_loss_back(rows, d_loss):
+    cache = ops.softmax_nll_forward(*rows)[1]
+    once = ops.softmax_nll_backward(1.0, cache)
+    np.testing.assert_array_equal(ops.softmax_nll_backward(d_loss, cache), d_loss * once)
+
+
 def test_softmax_nll_with_one_click_is_the_log_probability_of_the_item(rng):
     logits = rng.standard_normal((1, 6))
     x = sparse.csr_matrix(([1.0], [3], [0, 1]), shape=(1, 6))

@@ -6,6 +6,7 @@ from scipy.sparse import csr_matrix, random
 
 from minigen.errors import InputError
 from minigen.gradcheck.differences import five_point
+from minigen.ops import AdamState, adam_rows_step
 from minigen.ops.sparse import Lines
 from minigen.recommender import MultVAE, autoencoder, sampled
 from minigen.recommender.autoencoder import Form
@@ -159,6 +160,18 @@ def test_items_that_nobody_saw_stay_where_they_were():
 def test_negatives_want_a_softmax_and_adam(wrong):
     with pytest.raises(InputError, match="negatives"):
         MultVAE(**{"negatives": 5} | wrong)
+
+
+def test_rows_of_adam_stay_within_the_weights_and_flush_what_is_too_small():
+    state = AdamState.zeros_like(np.ones((3, 2)))
+    for rows in ([0, 1, 3], [-1, 0, 1], [1, 1, 2], [2, 1, 0]):
+        with pytest.raises(ValueError, match="rows: want each once, ascending, of 0 to 2"):
+            adam_rows_step(np.ones((3, 2)), np.array(rows), np.ones((3, 2)), state)
+    state.m[:], state.v[:] = 1e-31, 1e-31
+    adam_rows_step(np.ones((3, 2)), np.array([1]), np.zeros((1, 2)), state)
+    assert not state.m[1].any()
+    assert not state.v[1].any()
+    assert state.m[0].all()
 
 
 def test_clicks_are_counted_in_parts(monkeypatch):

@@ -7,6 +7,7 @@ import pytest
 from scipy import sparse
 
 from minigen.ops import dense_backward, dense_forward, sparse_dense_backward, sparse_dense_forward
+from minigen.ops.sparse_dense import numpy_sparse_dense
 
 
 @pytest.fixture
@@ -54,6 +55,18 @@ def test_clicks_beyond_one_chunk(rng):
     assert x.nnz == 4150
     d_x = sparse_dense_backward(d_y, sparse_dense_forward(x, w, np.zeros(2))[1])[0]
     np.testing.assert_allclose(d_x.toarray(), d_y @ w.T, rtol=1e-10)
+
+
+def test_a_gradient_written_in_several_passes_is_the_same(layer, rng, monkeypatch):
+    x, w, b = layer
+    y, cache = sparse_dense_forward(x, w, b)
+    d_y, out = rng.standard_normal(y.shape), np.full(w.shape, np.nan)
+    whole = sparse_dense_backward(d_y, cache)[1]
+    for entries in (1, 28, 2**18):  # 1, 7 and all of the 50 rows in a pass
+        monkeypatch.setattr(numpy_sparse_dense, "_BLOCK", entries)
+        assert sparse_dense_backward(d_y, cache, out=out)[1] is out
+        np.testing.assert_array_equal(out, whole)
+        out[:] = np.nan
 
 
 def test_float32_stays_and_fortran_order_fits(layer):

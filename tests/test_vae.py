@@ -177,6 +177,16 @@ def test_black_and_white_images_and_a_batch_of_one_are_finite(dtype, likelihood,
         assert {k: g.shape for k, g in grads.items()} == {k: w.shape for k, w in params.items()}
 
 
+@pytest.mark.parametrize("likelihood", vae.LIKELIHOODS)
+def test_the_mean_of_x_is_a_probability_of_bits_and_the_decoder_of_numbers(likelihood, rng):
+    form = Form("tanh", likelihood)
+    params = vae.init_params((7, 5, 3), rng, form)
+    z = rng.standard_normal((4, 3)).astype(np.float32)
+    y, _ = vae.decode(params, z, form)
+    wanted = 1 / (1 + np.exp(-y)) if likelihood == "bernoulli" else y
+    np.testing.assert_allclose(vae.mean_of_x(params, z, form), wanted, rtol=1e-6)
+
+
 def test_saturated_logits_are_finite_and_right(rng):
     params = vae.init_params((3, 2), rng, Form(), np.float64)
     params["decoder.w0"][:] = 0
