@@ -59,7 +59,7 @@ class LinearVAE(AutoencoderRecommender):
     p(i | x) in proportion to exp(f_i(z) + gain log(1 + s_i / mean s)),   s the path's scores of x.
     The path is fitted first, in closed form.  In training it must not know the user whom it speaks of, or
     the decoder would learn to trust it too much: s is then that of `leave_out`, to be had without refitting.
-    The idea of Vancura & Kordik 2021 (VASP).  Takes the fields of `Settings` as keyword arguments.
+    The idea of Vančura & Kordík 2021 (VASP).  Takes the fields of `Settings` as keyword arguments.
     """
 
     id: ClassVar[str] = "linear-vae"

@@ -52,7 +52,7 @@ class Proposal:
 
         c_j the times that j was drawn.  E Z^ = Z for every row: a draw that the batch holds already adds
         nothing, since its item is counted in full.  The mean of log Z^ is below log Z by var(Z^) / 2 Z^2 to
-        first order, so that the loss is low by as much.  Bengio & Senecal 2008; Jean et al. 2015, section 3.
+        first order, so that the loss is low by as much.  Bengio & Senécal 2008; Jean et al. 2015, section 3.
         """
         own = np.unique(x.indices)
         places = np.searchsorted(self._up_to, rng.random(n) * self._up_to[-1], side="right")
