@@ -10,7 +10,7 @@ from minigen.data.interactions import HeldOut, Split
 from minigen.errors import InputError
 from minigen.evaluation.evaluate import evaluate
 from minigen.ladder import MODELS, load_model
-from minigen.recommender import EASE, MultVAE, Popularity, SeedVAE
+from minigen.recommender import EASE, MultVAE, Popularity, SeedVAE, baselines
 from minigen.recommender.lookup import history_of_items, history_of_user
 from minigen.recommender.runs import merged_training, read_split, write_split
 from minigen.schedules import cosine_decay
@@ -92,6 +92,15 @@ def test_ease_solves_each_column_as_a_ridge_without_the_item_itself(split):
             x[:, others].T @ x[:, others] + l2 * np.eye(len(others)), x[:, others].T @ x[:, item]
         )
         np.testing.assert_allclose(weights[others, item], ridge, atol=1e-6)
+
+
+def test_ease_of_a_large_catalogue_is_the_same_in_float32(split, monkeypatch):
+    exact = EASE(l2=7.0).fit(split.train).params["weights"]
+    monkeypatch.setattr(baselines, "_DOUBLE", 0)
+    monkeypatch.setattr(baselines, "_BLOCK", 7)  # the blocks do not divide the catalogue
+    single = EASE(l2=7.0).fit(split.train).params["weights"]
+    assert not np.array_equal(single, exact)
+    np.testing.assert_allclose(single, exact, atol=1e-5)
 
 
 def test_ease_refuses_a_catalogue_that_memory_cannot_hold():
