@@ -84,8 +84,12 @@ class EASE(Recommender):
         _want_memory(bytes_each * n_items**2, f"EASE on {n_items} items")
         weights = _gram(train, dtype)
         weights[np.diag_indices(n_items)] += self.l2
-        if not _invert(weights):
-            raise InputError(f"EASE: the Gram matrix plus {self.l2} I is not positive definite; raise l2")
+        try:
+            invert(weights)
+        except np.linalg.LinAlgError:
+            raise InputError(
+                f"EASE: the Gram matrix plus {self.l2} I is not positive definite; raise l2"
+            ) from None
         weights /= -np.diag(weights)
         np.fill_diagonal(weights, 0)
         self.params = {"weights": weights.astype(np.float32, copy=False)}
@@ -114,20 +118,29 @@ def _gram(train: csr_matrix, dtype: DTypeLike) -> Array:
     return gram
 
 
-def _invert(matrix: Array) -> bool:
-    """Put the inverse of a symmetric matrix in its place; False where it is not positive definite."""
-    from scipy.linalg import get_lapack_funcs
+def invert(matrix: Array) -> None:
+    """Put the inverse of a symmetric positive definite matrix (M, M) in its place.   [eq:sweep]
 
-    factorise, invert = get_lapack_funcs(("potrf", "potri"), (matrix,))  # type: ignore[misc]
-    # LAPACK counts by columns: its lower half of the transposed view is the upper half here.
-    factor, info = factorise(matrix.T, lower=True, clean=False, overwrite_a=True)
-    if info == 0:
-        _, info = invert(factor, lower=True, overwrite_c=True)
-    for part in _blocks(len(matrix)):  # the other half is as it was
+    A block of rows K at a time, R the others:  D = A_KK^-1,  A_RR -= A_RK D A_KR,  A_KR = D A_KR,  A_KK = -D,
+    which leaves -A^-1 when all are done: M^3 operations, nearly all of them in products of matrices.
+    Raises LinAlgError where the matrix is not positive definite.  Beaton 1964.
+    """
+    n = len(matrix)
+    for part in _blocks(n):  # only the upper half is worked on; A_KR is part column, part row of it
+        across = np.hstack([matrix[: part.start, part].T, matrix[part, part.start :]])
+        inner = np.linalg.inv(np.linalg.cholesky(across[:, part]))
+        inner = inner.T @ inner
+        scaled = inner @ across
+        for rows in _blocks(n):
+            matrix[rows, rows.start :] -= across[:, rows].T @ scaled[:, rows.start :]
+        matrix[: part.start, part] = scaled[:, : part.start].T
+        matrix[part, part.start :] = scaled[:, part.start :]
+        matrix[part, part] = -inner
+    np.negative(matrix, out=matrix)
+    for part in _blocks(n):
         matrix[part.stop :, part] = matrix[part, part.stop :].T
         square = np.triu(matrix[part, part])
         matrix[part, part] = square + np.triu(square, 1).T
-    return bool(info == 0)
 
 
 def _want_memory(n_bytes: int, what: str) -> None:
