@@ -155,7 +155,8 @@ def fit(
     """Fit a model into the run folder `out`, its data beside it; returns both.
 
     With `refit` a trained model is fitted twice: in `out`/choice with early stopping, which chooses the
-    number of epochs, then anew for so many epochs with the validation clicks put back.
+    number of epochs, then anew for so many epochs with the validation clicks put back.  What else training
+    chooses on validation (`chosen`) is kept, too.
     """
     from minigen.errors import InputError, Interrupted
     from minigen.recommender import AutoencoderRecommender
@@ -174,7 +175,7 @@ def fit(
     try:
         if refit and data.validation is not None:
             choice = _fit_with_progress(model, data, out / "choice", checkpoint_seconds)
-            model = type(model)(**model.settings | {"epochs": choice.state.best_epoch})
+            model = type(model)(**model.settings | choice.chosen)
         return _fit_with_progress(model, final, out, checkpoint_seconds), final
     except KeyboardInterrupt:
         raise Interrupted(f"add --resume to go on with {out}") from None

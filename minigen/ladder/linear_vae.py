@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 from scipy.sparse import csr_matrix
 
+from minigen.data.interactions import HeldOut
 from minigen.errors import InputError
 from minigen.ladder.linear_path import (
     PATHS,
@@ -21,9 +23,11 @@ from minigen.recommender import autoencoder, trained
 from minigen.recommender.base import canonical
 from minigen.recommender.mult_vae import MultVAE
 from minigen.recommender.trained import AutoencoderRecommender
+from minigen.training import checkpoint
 from minigen.typing import Array, Params
 
 _PATH = "path."  # before the names of the path's arrays
+GAINS = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0)  # tried on validation people
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,7 @@ class Settings(trained.Settings):
     path_factors: int = 256  # singular vectors of spectral,
     path_gram: float = 3.0  # and the weight of its two steps along the edges
     gain: float = 1.3  # weight of the path that training begins with
+    joint: bool = True  # one softmax in training; else the decoder learns alone, gain is chosen when it can
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -59,6 +64,7 @@ class LinearVAE(AutoencoderRecommender):
     p(i | x) in proportion to exp(f_i(z) + gain log(1 + s_i / mean s)),   s the path's scores of x.
     The path is fitted first, in closed form.  In training it must not know the user whom it speaks of, or
     the decoder would learn to trust it too much: s is then that of `leave_out`, to be had without refitting.
+    Unless `joint`, the path is out of the loss, and its gain the best of `GAINS` for validation people.
     The idea of Vančura & Kordík 2021 (VASP).  Takes the fields of `Settings` as keyword arguments.
     """
 
@@ -81,10 +87,32 @@ class LinearVAE(AutoencoderRecommender):
         self, params: Params, x: Any, mask: Any, eps: Any, beta: float
     ) -> tuple[autoencoder.Terms, Params]:
         """The loss of a batch in its terms, and its gradient in every parameter but those of the path."""
+        if not self.config.joint:
+            return super()._gradients(params, x, mask, eps, beta)
         form, ops = self.config.form, self.ops
         path, _ = log_shares_forward(self.path.leave_out(x))
         terms, cache = autoencoder.forward(params, x, form, mask, eps, beta, self._buffers, ops, path)
         return terms, autoencoder.backward(cache, form, beta, self._buffers, ops)
+
+    def _finish(self, validation: HeldOut | None, run: Path | None) -> None:
+        """Choose the gain of a decoder that has learnt alone."""
+        if self.config.joint or validation is None:
+            return
+        self.params["gain"] = self.params["gain"].copy()
+        scores = [self._validate_with(gain, validation) for gain in GAINS]
+        self.params["gain"][:] = GAINS[int(np.argmax(scores))]
+        if run is not None:
+            _, state = checkpoint.load(run)
+            checkpoint.save(run, state["step"], {"weights": self.params}, state)
+
+    def _validate_with(self, gain: float, validation: HeldOut) -> float:
+        self.params["gain"][:] = gain
+        return self._validate(validation)
+
+    @property
+    def chosen(self) -> dict[str, Any]:
+        """The number of epochs, and the gain where validation has chosen it."""
+        return super().chosen | ({} if self.config.joint else {"gain": float(self.params["gain"][0])})
 
     @property
     def path(self) -> EASEPath | SpectralPath:

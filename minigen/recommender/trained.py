@@ -77,9 +77,7 @@ class Settings:
         if self.backend == "cuda" and not plain:
             raise InputError("backend: cuda has the multinomial likelihood and adam, no others, and no l2")
         if self.negatives and (self.backend == "cuda" or not plain):
-            raise InputError(
-                "negatives: want the multinomial likelihood and adam, no l2, and the backend numpy or numba"
-            )
+            raise InputError("negatives: want multinomial, adam, no l2, and the backend numpy or numba")
         try:
             make_optimizer(self.optimizer, self.lr, self.momentum)
         except ValueError as error:
@@ -161,6 +159,11 @@ class AutoencoderRecommender(Recommender):
             self._finish(validation, None if run is None else Path(run))
         return self
 
+    @property
+    def chosen(self) -> dict[str, Any]:
+        """The settings that training has chosen by validation."""
+        return {"epochs": self.state.best_epoch}
+
     def _finish(self, validation: HeldOut | None, run: Path | None) -> None:
         """What a subclass has left to learn when training is over."""
 
@@ -172,8 +175,7 @@ class AutoencoderRecommender(Recommender):
         drawn = autoencoder.init_params(rows.shape[1], config.hidden, config.latent, config.form, rng)
         self.params = self.ops.put(drawn)
         self.optimizers = {"all": make_optimizer(config.optimizer, config.lr, config.momentum, self.ops)}
-        if config.negatives:
-            self._proposal = Proposal(popularity(rows))
+        self._proposal = Proposal(popularity(rows)) if config.negatives else None
 
     def train_step(self, rows: csr_matrix, rng: np.random.Generator, step: int) -> dict[str, float]:
         """One forward, backward and optimiser step on a batch of rows."""
@@ -182,9 +184,8 @@ class AutoencoderRecommender(Recommender):
         if config.lr_schedule == "cosine":
             optimizer.lr = cosine_decay(step, config.epochs * self._steps_per_epoch, config.lr)
         mask = ops.put(dropout_mask(rows.nnz, form.keep, rng)) if form.keep < 1 else None
-        eps = None
-        if form.stochastic:
-            eps = ops.put(rng.standard_normal((rows.shape[0], config.latent), dtype=np.float32))
+        shape = rows.shape[0], config.latent
+        eps = ops.put(rng.standard_normal(shape, dtype=np.float32)) if form.stochastic else None
         if self._proposal is None:
             terms, grads = self._gradients(self.params, ops.put(rows), mask, eps, beta)
         else:
@@ -238,8 +239,7 @@ class AutoencoderRecommender(Recommender):
 
     def restore(self, arrays: Params) -> None:
         """Take over learnt arrays; raises ValueError where names or shapes are not this model's."""
-        n_items = arrays["b_out"].shape[0]
-        config = self.config
+        n_items, config = arrays["b_out"].shape[0], self.config
         wanted = autoencoder.shapes(n_items, config.hidden, config.latent, config.stochastic)
         if {name: array.shape for name, array in arrays.items()} != wanted:
             raise ValueError("the arrays have other names or shapes than its settings ask for")

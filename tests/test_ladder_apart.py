@@ -1,0 +1,28 @@
+"""A linear path and a decoder that learn apart: the decoder is Mult-VAE, the gain is chosen."""
+
+from __future__ import annotations
+
+import numpy as np
+from test_ladder_linear import TINY
+from test_training import SMALL, clicks, held_out
+
+from minigen.evaluation.evaluate import evaluate
+from minigen.ladder import LinearVAE, linear_vae, load_model
+from minigen.recommender import MultVAE
+
+
+def test_apart_the_decoder_is_mult_vae_and_validation_chooses_the_gain(tmp_path):
+    rows, held = clicks(), held_out()
+    settings = TINY | {"joint": False, "path": "spectral", "patience": 0}
+    model = LinearVAE(**settings).fit(rows, held, run=tmp_path / "run")
+    alone = MultVAE(**SMALL | {"patience": 0}).fit(rows, held)
+    for name, array in alone.params.items():
+        np.testing.assert_array_equal(model.params[name], array, err_msg=name)
+    scores = {}
+    for gain in linear_vae.GAINS:
+        tried = LinearVAE(**settings | {"gain": gain}).fit(rows)
+        scores[gain] = evaluate(tried, held, ("ndcg@30",)).mean("ndcg@30")
+    assert scores[model.chosen["gain"]] == max(scores.values()) > min(scores.values())
+    assert model.chosen == {"epochs": model.state.best_epoch, "gain": float(model.params["gain"][0])}
+    again = load_model(tmp_path / "run")
+    np.testing.assert_array_equal(again.params["gain"], model.params["gain"])
