@@ -21,6 +21,7 @@ ROOMS = (  # as the chapters
     "iwae",
     "data",
     "recommender",
+    "ladder",
     "backends",
     "frontier",
     "questions",
