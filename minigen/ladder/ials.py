@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from scipy.sparse import csr_matrix
+from threadpoolctl import threadpool_limits
 
 from minigen.errors import InputError
 from minigen.ops.sparse import row_of_each, row_sums, with_data
@@ -67,9 +68,10 @@ class IALS(Recommender):
         rng = np.random.default_rng(self.seed)
         items = rng.standard_normal((rows.shape[1], self.factors), dtype=np.float32)
         items *= _SPREAD / math.sqrt(self.factors)
-        for _ in range(self.epochs):
-            users = self._solve(rows, items, items.T @ items)
-            items = self._solve(columns, users, users.T @ users)
+        with threadpool_limits(1, user_api="blas"):  # in systems so small a second thread only waits
+            for _ in range(self.epochs):
+                users = self._solve(rows, items, items.T @ items)
+                items = self._solve(columns, users, users.T @ users)
         self.params = {"items": items, "gram": items.T @ items}
         return self
 
