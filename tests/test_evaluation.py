@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
 
+from minigen.backends import load
 from minigen.data.interactions import HeldOut
 from minigen.errors import InputError
 from minigen.evaluation.bootstrap import paired_bootstrap
@@ -72,6 +74,25 @@ def test_batches_change_nothing_but_memory() -> None:
     np.testing.assert_array_equal(whole.per_user["ndcg@5"], parts.per_user["ndcg@5"])
     np.testing.assert_array_equal(whole.per_user["map@7"], parts.per_user["map@7"])
     assert whole.catalogue == parts.catalogue
+
+
+def test_the_models_own_backend_ranks_and_no_figure_changes() -> None:
+    held, names = random_held(40, 3000), ("ndcg@16", "recall@20", "coverage@3")
+    by_numpy, by_numba = (random_model(3000) for _ in range(2))
+    for model in (by_numpy, by_numba):
+        model.weights = np.round(model.weights)  # many equal scores
+    ranked = []
+
+    def top_k(scores, k, seen):
+        ranked.append(k)
+        return load("numba").top_k(scores, k, seen)
+
+    by_numba.ops = SimpleNamespace(name="numba", top_k=top_k)
+    one, other = evaluate(by_numpy, held, names), evaluate(by_numba, held, names)
+    assert ranked == [20]
+    for name, values in one.per_user.items():
+        np.testing.assert_array_equal(other.per_user[name], values, err_msg=name)
+    assert other.catalogue == one.catalogue
 
 
 def test_seen_items_are_left_out_unless_wanted() -> None:

@@ -22,6 +22,7 @@ from minigen.ops.composite_prior.numpy_composite_prior import SHARES
 from minigen.ops.sparse import with_data
 from minigen.recommender import Popularity
 from minigen.recommender.explain import because
+from minigen.schedules import cosine_decay
 
 SMALL = {"hidden": 12, "latent": 5, "layers": 3, "batch": 20, "epochs": 8, "patience": 0, "lr": 3e-3}
 STEPS = 3  # of an epoch of 50 rows
@@ -117,6 +118,14 @@ def test_the_players_take_turns_and_the_old_encoder_is_that_of_the_rounds_beginn
             np.testing.assert_array_equal(old["w1"], seen[step - place][1]["w1"])
 
 
+def test_a_cosine_takes_the_steps_of_both_players_to_zero():
+    fitted = RecVAE(**SMALL, lr_schedule="cosine").fit(clicks())
+    n = 8 * STEPS
+    for name, last in (("encoder", 7 * STEPS - 1), ("decoder", n - 1)):  # of two rounds of 3 + 1 epochs
+        assert fitted.optimizers[name].lr == pytest.approx(cosine_decay(last, n, SMALL["lr"])), name
+    assert RecVAE(**SMALL).fit(clicks()).optimizers["decoder"].lr == SMALL["lr"]
+
+
 @pytest.mark.parametrize("step", [1, STEPS, 3 * STEPS, 3 * STEPS + 1, 4 * STEPS, 4 * STEPS + 1, 20])
 @pytest.mark.parametrize("seconds", [0, 1e9])
 def test_resume_after_a_stop_ends_in_the_same_bytes(step, seconds, tmp_path):
@@ -209,6 +218,7 @@ def test_damaged_arrays_and_other_runs_are_refused(tmp_path):
         {"old_share": 0.95},
         {"broad_share": -0.1},
         {"lr": math.nan},
+        {"lr_schedule": "steps"},
         {"backend": "cuda"},
         {"beta": 0.2},
     ],

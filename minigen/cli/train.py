@@ -114,7 +114,7 @@ def train(
     if json:
         record = clock.provenance(seed, data.hash)
         row |= {"note": note, "trials": trials, "refit": refit} | {
-            key: record[key] for key in ("command", "seconds")
+            key: record[key] for key in ("command", "seconds", "peak_memory_mb")
         }
         about = {"events": str(events), "split": data.name, "test_hash": pairs_hash(data.test.target)}
         write_json(json, "train", about, [*(_rows_of(json, about) if add else []), row], record)

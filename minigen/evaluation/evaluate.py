@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 from scipy.sparse import csr_matrix
 
+from minigen.backends import NUMPY
 from minigen.data.interactions import HeldOut
 from minigen.errors import InputError
 from minigen.evaluation.metrics import (
@@ -22,7 +23,6 @@ from minigen.evaluation.metrics import (
     parse_metric,
 )
 from minigen.ops.sparse import row_of_each
-from minigen.ops.topk.numpy_topk import top_k
 from minigen.typing import Array
 
 
@@ -127,10 +127,11 @@ def _check(wanted: list[Metric], n_items: int, batch: int, train: csr_matrix | N
 
 
 def _rank(model: Scorer, fold_in: csr_matrix, depth: int, exclude_seen: bool) -> np.ndarray:
-    scores = model.score(fold_in)
+    scores, ops = model.score(fold_in), getattr(model, "ops", NUMPY)
+    host = NUMPY if ops.name == "cuda" else ops  # where the scores are
     if scores.shape != fold_in.shape:
         raise InputError(f"the model gives scores of shape {scores.shape}, want {fold_in.shape}")
     try:
-        return top_k(scores, depth, fold_in if exclude_seen else None)[0]
+        return host.top_k(scores, depth, fold_in if exclude_seen else None)[0]
     except ValueError as error:
         raise InputError(f"the model's scores cannot be ranked: {error}") from None

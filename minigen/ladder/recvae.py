@@ -16,7 +16,8 @@ from minigen.ops import dropout_mask
 from minigen.ops.composite_prior.numpy_composite_prior import SHARES
 from minigen.optimizers import Adam
 from minigen.recommender.base import canonical
-from minigen.recommender.trained import AutoencoderRecommender
+from minigen.recommender.trained import LR_SCHEDULES, AutoencoderRecommender
+from minigen.schedules import cosine_decay
 from minigen.typing import Array, Params
 
 BACKENDS = ("numpy", "numba")
@@ -36,6 +37,7 @@ class Settings:
     encoder_epochs: int = 3  # in a round: so many with dropout for the encoder,
     decoder_epochs: int = 1  # then so many without for the decoder
     lr: float = 5e-4
+    lr_schedule: str = "constant"  # or cosine: lr falls to 0 along half a cosine, over all epochs
     batch: int = 500
     epochs: int = 200  # of both players together: 50 rounds of 3 + 1
     patience: int = 12  # epochs without a better validation score; 0: never stop early
@@ -57,8 +59,9 @@ class Settings:
             )
         if not 0 < self.lr < math.inf:
             raise InputError(f"lr: want a number above 0, got {self.lr}")
-        if self.backend not in BACKENDS:
-            raise InputError(f"backend: want {' or '.join(BACKENDS)}, got {self.backend}")
+        for name, known in (("lr_schedule", LR_SCHEDULES), ("backend", BACKENDS)):
+            if getattr(self, name) not in known:
+                raise InputError(f"{name}: want {' or '.join(known)}, got {getattr(self, name)}")
 
     @property
     def form(self) -> Form:
@@ -124,6 +127,9 @@ class RecVAE(AutoencoderRecommender):
         turn = config.encoder_epochs * self._steps_per_epoch
         place = step % (turn + config.decoder_epochs * self._steps_per_epoch)
         adam: Any = self.optimizers["encoder"]
+        player: Any = adam if place < turn else self.optimizers["decoder"]
+        if config.lr_schedule == "cosine":
+            player.lr = cosine_decay(step, config.epochs * self._steps_per_epoch, config.lr)
         if place == 0:
             adam.remember(self._encoder())
         mask = old = None
@@ -133,11 +139,11 @@ class RecVAE(AutoencoderRecommender):
         eps = rng.standard_normal((rows.shape[0], config.latent), dtype=np.float32)
         terms, cache = recvae_model.forward(self.params, old, rows, form, mask, eps, self._buffers, ops)
         if place < turn:
-            adam.step(self._encoder(), recvae_model.encoder_gradients(cache, self._buffers, ops))
+            player.step(self._encoder(), recvae_model.encoder_gradients(cache, self._buffers, ops))
         else:
             decoder = {name: self.params[name] for name in DECODER}
             gradients = recvae_model.decoder_gradients(cache, self._buffers, ops)
-            self.optimizers["decoder"].step(decoder, gradients)
+            player.step(decoder, gradients)
         return {"loss": terms.loss, "nll": terms.nll, "kl": terms.kl}
 
     def posterior(self, histories: csr_matrix) -> tuple[Array, Array]:
