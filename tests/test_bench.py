@@ -130,7 +130,7 @@ def test_a_failing_process_is_one_line():
 
 def test_presets_say_what_they_are():
     assert {"mult-vae-ml20m", "gowalla", "vae-mnist", "gan-ring", "serve"} <= set(PRESETS)
-    assert {"growth", "ladder", "cuda-kernels"} == set(OTHERS)
+    assert {"growth", "ladder", "epochs", "cuda-kernels"} == set(OTHERS)
 
 
 def _bench(*args):
@@ -153,6 +153,24 @@ def test_a_file_holds_the_rows_of_every_preset_once(tmp_path, monkeypatch):
     assert set(document["provenance"]) == {"growth", "ladder"}
 
 
+def test_epochs_have_a_row_for_every_model_and_for_what_is_refused(tmp_path, capsys):
+    events, path, ladder = tmp_path / "events.csv", tmp_path / "epochs.json", tmp_path / "ladder.json"
+    pairs = [(u, i) for u in range(40) for i in range(30) if (u + i) % 3 == 0]
+    events.write_text("user,item\n" + "".join(f"u{u},i{i}\n" for u, i in pairs), "utf-8")
+    small = {"hidden": 4, "latent": 2, "batch": 9}
+    rows = [{"model": "mult-vae", "settings": small}, {"model": "spectral", "settings": {"factors": 99}}]
+    ladder.write_text(json.dumps({"rows": rows}), "utf-8")
+    asked = ("--events", str(events), "--models", "mult-vae,popularity,spectral", "--ladder", str(ladder))
+    assert _bench("--preset", "epochs", *asked, "--threads", "1", "--json", str(path)) == 0
+    trained, fitted, refused = json.loads(path.read_text("utf-8"))["rows"]
+    assert trained["settings"]["batch"] == 9
+    assert min(trained[name] for name in ("median_ms", "start_ms", "peak_memory_mb")) > 0
+    assert fitted["start_ms"] > 0
+    assert "median_ms" not in fitted
+    assert refused["error"].startswith("factors is 99: want at most")
+    assert "factors is 99" in " ".join(capsys.readouterr().out.split())
+
+
 @pytest.mark.parametrize("text", ["", "[1]", '{"command": "train"}'])
 def test_another_file_is_refused_before_anything_is_timed(text, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(bench, "_race", lambda *_: pytest.fail("timed"))
@@ -172,6 +190,10 @@ def test_another_file_is_refused_before_anything_is_timed(text, tmp_path, monkey
         ["--vectors", "256"],
         ["--preset", "ladder", "--vectors", "128"],
         ["--preset", "cuda-kernels", "--plot", "x.png"],
+        ["--preset", "epochs"],
+        ["--events", "online-retail"],
+        ["--preset", "epochs", "--events", "online-retail", "--models", "svm"],
+        ["--preset", "epochs", "--events", "online-retail", "--ladder", "none.json"],
     ],
 )
 def test_what_does_not_go_together_is_one_line(args, capsys):

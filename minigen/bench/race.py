@@ -27,19 +27,23 @@ _COMPARED = 20  # steps whose losses are compared
 Times = dict[tuple[str, str], list[list[float]]]  # of a case and a backend: seconds, a list a round
 
 
+def environment(threads: int) -> dict[str, str]:
+    """That of a process which may use so many threads."""
+    given = os.environ | {name: str(threads) for name in (*_THREADS, "NUMBA_NUM_THREADS")}
+    return given | {"OPENBLAS_THREAD_TIMEOUT": "4"}  # idle threads sleep soon, and leave the cores to others
+
+
 class Racer:
     """The process of one backend."""
 
     def __init__(self, preset: str, backend: str, threads: int) -> None:
         self.backend, self.name = backend, _MACHINE if preset == _MACHINE else backend
-        environment = os.environ | {name: str(threads) for name in (*_THREADS, "NUMBA_NUM_THREADS")}
-        environment["OPENBLAS_THREAD_TIMEOUT"] = "4"  # idle threads sleep soon, and leave the cores to others
         self._process = subprocess.Popen(
             [sys.executable, "-m", "minigen.bench.worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env=environment,
+            env=environment(threads),
         )
         self._tell({"preset": preset, "backend": backend})
         self.cases: dict[str, dict[str, float]] = self._hear()

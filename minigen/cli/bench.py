@@ -12,6 +12,7 @@ import typer
 OTHERS = {
     "growth": "a step of Mult-VAE M-64-32-64-M against items, batch and clicks: time and memory",
     "ladder": "the dense layer from Python loops to register tiles, against BLAS",
+    "epochs": "an epoch of each of --models on --events: time and memory",
     "cuda-kernels": "registers, shared memory and spills of every CUDA kernel; no GPU needed",
 }
 
@@ -35,6 +36,13 @@ def bench(
         int | None,
         typer.Option(help="ladder: bits of Numba's vectors, 256 or 512."),
     ] = None,
+    events: Annotated[
+        str | None, typer.Option(help="epochs: a file, folder or embedded set, as `minigen train` reads it.")
+    ] = None,
+    models: Annotated[str, typer.Option(metavar="NAME,NAME,...", help="epochs: the models.")] = "mult-vae",
+    ladder: Annotated[
+        Path | None, typer.Option(help="epochs: a result file; models have the settings of their rows there.")
+    ] = None,
     plot: Annotated[Path | None, typer.Option(help="Draw the figures into this PNG file.")] = None,
     json: Annotated[
         Path | None, typer.Option(help="Put the rows into this file, with other presets'.")
@@ -42,6 +50,7 @@ def bench(
 ) -> None:
     """Time operations and whole training steps, everyone in turn on the same machine."""
     from minigen.bench.presets import PRESETS
+    from minigen.cli.epochs import measure_epochs
     from minigen.cli.output import console, print_table
     from minigen.errors import InputError
     from minigen.provenance import Clock, cores
@@ -57,7 +66,9 @@ def bench(
         raise InputError(f"--peer {peer}: there is torch, in the presets {', '.join(with_peers)}")
     if vectors and (preset != "ladder" or vectors not in (256, 512)):
         raise InputError("--vectors goes with --preset ladder, and is 256 or 512")
-    if plot and preset == "cuda-kernels":
+    if (preset == "epochs") != (events is not None):
+        raise InputError("--preset epochs and --events go together")
+    if plot and preset in ("cuda-kernels", "epochs"):
         raise InputError(f"--plot: {preset} has no figure")
     before = _read(json) if json and json.exists() else None
     clock, threads = Clock(), threads or cores()
@@ -68,6 +79,9 @@ def bench(
         found = _ladder(threads, rounds, vectors)
     elif preset == "cuda-kernels":
         found = _cuda_kernels()
+    elif events is not None:
+        about = {"threads": threads, "events": events, "ladder": ladder and str(ladder)}
+        found = Measured(measure_epochs(events, models, ladder, threads), about)
     else:
         found = _race(preset, peer, threads, rounds)
     if plot and found.figure:
