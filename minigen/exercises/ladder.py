@@ -67,7 +67,7 @@ def the_pull_of_a_mixture(mixture_pull: Answer) -> None:
 
 
 @exercise(4)
-def without_the_person(without: Answer) -> None:
+def without_the_person(left_out: Answer) -> None:
     """EASE fitted on everybody else."""
     rng = np.random.default_rng(4)
     x, l2 = (rng.random((12, 5)) < 0.5).astype(float), 1.5
@@ -81,7 +81,7 @@ def without_the_person(without: Answer) -> None:
     of_all = fitted(x)
     for person in (0, 7):
         wanted = x[person] @ fitted(np.delete(x, person, axis=0))[0]
-        got = np.asarray(without(x[person].copy(), *of_all), dtype=float)
+        got = np.asarray(left_out(x[person].copy(), *of_all), dtype=float)
         if got.shape == wanted.shape and np.allclose(got, x[person] @ of_all[0]):
             raise GradientError("the scores are those of a fit that has seen the person")
         want(f"scores of person {person}", got, wanted, 1e-9)
