@@ -67,6 +67,7 @@ def sliders(draw: Callable[..., Any], **options: Sequence[Any]) -> Any:
         return draw(**start)
     return interactive(
         draw,
+        {"auto_display": True},  # without it the figure is computed, and not shown
         **{
             name: SelectionSlider(
                 options=[(f"{value:g}", value) for value in values],

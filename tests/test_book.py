@@ -42,10 +42,14 @@ def drawn(height, width=7):
 def test_sliders_begin_in_the_middle_and_draw(monkeypatch):
     widgets = pytest.importorskip("ipywidgets")
     monkeypatch.delenv("MINIGEN_STILL", raising=False)
+    shown = []
+    monkeypatch.setattr("ipywidgets.widgets.interaction.display", shown.append)
     made = sliders(drawn, height=[1, 2, 3, 4], width=[5.0, 0.5])
     height, width = (box for box in made.children if isinstance(box, widgets.SelectionSlider))
     assert (height.value, width.value) == (3, 0.5)
     assert [label for label, _ in width.options] == ["5", "0.5"]
+    height.value = 4
+    assert shown == ["3 by 0.5", "4 by 0.5"]  # under the sliders, at once and after each move
 
 
 @pytest.mark.parametrize("why", ["still", "no widgets"])

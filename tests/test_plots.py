@@ -11,7 +11,7 @@ from test_recommender import split_of_groups
 
 from minigen import plots
 from minigen.errors import InputError
-from minigen.plots import report
+from minigen.plots import lessons, report
 from minigen.plots.style import png
 from minigen.recommender import MultVAE
 
@@ -123,3 +123,17 @@ def test_a_graph_has_its_boxes_and_arrows():
     assert shades["data"] < shades["layer"] == 1
     with pytest.raises(KeyError):
         plots.graph(boxes, "a-nowhere", size=(3, 2))
+
+
+def test_a_drawn_product_marks_the_row_and_the_column_of_its_entry():
+    forward, *_ = lessons.three_products().axes
+    cells = [(p.get_x(), p.get_y(), p.get_facecolor()[0] < 1) for p in forward.patches]
+    assert len(cells) == 5 * 4 + 4 * 3 + 5 * 3
+    assert sum(dark for *_, dark in cells) == 4 + 4 + 1
+
+
+def test_the_four_passes_run_up_and_down_in_turn():
+    (axis,) = lessons.four_passes().axes
+    assert {"forward", "input gradient", "up", "down"} <= {text.get_text() for text in axis.texts}
+    ways = [t.arrow_patch.get_arrowstyle() for t in axis.texts if getattr(t, "arrow_patch", None)]
+    assert len(ways) == 3 + 3 + 2 + 3 + 2
