@@ -36,7 +36,7 @@ test-oracle: .venv/.installed-dev .venv/.installed-oracle  ## Compare with PyTor
 	$(PYTEST) tests/oracles
 
 lab: .venv/.installed-notebooks  ## Open the book's notebooks in JupyterLab
-	$(BIN)/jupyter lab $(firstword $(sort $(NOTEBOOKS)))
+	$(BIN)/jupyter lab --ServerApp.root_dir="$(CURDIR)" --LabApp.default_url=/lab/tree/$(firstword $(sort $(NOTEBOOKS)))
 
 notebooks: .venv/.installed-dev $(NOTEBOOKS)  ## Execute chapters/*.md into notebooks/*.ipynb
 	@$(BIN)/python -m minigen.book

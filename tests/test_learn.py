@@ -143,7 +143,8 @@ def test_open_opens_the_notebook_or_prints_how(browser, monkeypatch, capsys):
         sys.executable,
         "-m",
         "jupyterlab",
-        str(Path(learn.__file__).parents[2] / "notebooks/07-vae.ipynb"),
+        f"--ServerApp.root_dir={Path(learn.__file__).parents[2]}",
+        "--LabApp.default_url=/lab/tree/notebooks/07-vae.ipynb",
     ]
     assert calls == ([command] if browser else [])
     assert ("no browser here" in capsys.readouterr().out) is not browser

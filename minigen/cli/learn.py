@@ -186,13 +186,14 @@ def _open(chapter: Chapter) -> dict[str, Any]:
     from minigen.exercises.chapters import CHAPTERS
 
     root = CHAPTERS.parent
-    notebook = (root / f"notebooks/{chapter.stem}.ipynb").resolve()
-    row = {"chapter": chapter.stem, "notebook": f"notebooks/{chapter.stem}.ipynb", "opened": False}
+    notebook = f"notebooks/{chapter.stem}.ipynb"
+    row = {"chapter": chapter.stem, "notebook": notebook, "opened": False}
     if find_spec("jupyterlab") is None:
         install = f'{Path(sys.executable).with_name("pip")} install -e ".[notebooks]"'
         console.print(f"JupyterLab is not installed: `make lab`, or, in {root}: {install}", markup=False)
         return row
-    command = [sys.executable, "-m", "jupyterlab", str(notebook)]
+    command = [sys.executable, "-m", "jupyterlab"]
+    command += [f"--ServerApp.root_dir={root}", f"--LabApp.default_url=/lab/tree/{notebook}"]
     try:
         webbrowser.get()
     except webbrowser.Error:
