@@ -160,12 +160,14 @@ def test_epochs_have_a_row_for_every_model_and_for_what_is_refused(tmp_path, cap
     small = {"hidden": 4, "latent": 2, "batch": 9}
     rows = [{"model": "mult-vae", "settings": small}, {"model": "spectral", "settings": {"factors": 99}}]
     ladder.write_text(json.dumps({"rows": rows}), "utf-8")
-    asked = ("--events", str(events), "--models", "mult-vae,popularity,spectral", "--ladder", str(ladder))
+    asked = ("--events", str(events), "--models", "mult-vae,ials,spectral", "--ladder", str(ladder))
+    asked += ("--set", "factors=3", "--set", "batch=5")
     assert _bench("--preset", "epochs", *asked, "--threads", "1", "--json", str(path)) == 0
     trained, fitted, refused = json.loads(path.read_text("utf-8"))["rows"]
     assert trained["settings"]["batch"] == 9
     assert min(trained[name] for name in ("median_ms", "start_ms", "peak_memory_mb")) > 0
     assert fitted["start_ms"] > 0
+    assert fitted["settings"]["factors"] == 3
     assert "median_ms" not in fitted
     assert refused["error"].startswith("factors is 99: want at most")
     assert "factors is 99" in " ".join(capsys.readouterr().out.split())

@@ -43,6 +43,10 @@ def bench(
     ladder: Annotated[
         Path | None, typer.Option(help="epochs: a result file; models have the settings of their rows there.")
     ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="epochs: for models that are not in --ladder."),
+    ] = None,
     plot: Annotated[Path | None, typer.Option(help="Draw the figures into this PNG file.")] = None,
     json: Annotated[
         Path | None, typer.Option(help="Put the rows into this file, with other presets'.")
@@ -80,8 +84,9 @@ def bench(
     elif preset == "cuda-kernels":
         found = _cuda_kernels()
     elif events is not None:
-        about = {"threads": threads, "events": events, "ladder": ladder and str(ladder)}
-        found = Measured(measure_epochs(events, models, ladder, threads), about)
+        pairs = settings or []
+        about = {"threads": threads, "events": events, "ladder": ladder and str(ladder), "set": pairs}
+        found = Measured(measure_epochs(events, models, ladder, pairs, threads), about)
     else:
         found = _race(preset, peer, threads, rounds)
     if plot and found.figure:

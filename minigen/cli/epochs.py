@@ -6,22 +6,27 @@ from pathlib import Path
 from typing import Any
 
 
-def measure_epochs(events: str, models: str, ladder: Path | None, threads: int) -> list[dict[str, Any]]:
-    """Measure and print; the settings of a model are those of its last row in `ladder`, else its own."""
+def measure_epochs(
+    events: str, models: str, ladder: Path | None, pairs: list[str], threads: int
+) -> list[dict[str, Any]]:
+    """Measure and print; a model has the settings of its last row in `ladder`, else its own and `pairs`."""
     from tempfile import TemporaryDirectory
 
     from minigen.bench.epochs import epochs
     from minigen.cli.columns import Columns
     from minigen.cli.output import console, print_table
     from minigen.cli.progress import counted
+    from minigen.cli.settings import parse_settings
     from minigen.cli.work import describe, make_split
     from minigen.ladder import model_class
     from minigen.recommender.runs import write_split
 
-    known = _settings_in(ladder) if ladder else {}
-    chosen = {name: known.get(name, {}) for name in map(str.strip, models.split(","))}
-    for name, settings in chosen.items():
-        model_class(name)(**settings)  # a bad name or value is said before the data is worked on
+    chosen, known = {}, _settings_in(ladder) if ladder else {}
+    for name in map(str.strip, models.split(",")):
+        kind = model_class(name)
+        own = [pair for pair in pairs if pair.partition("=")[0] in kind().settings]
+        chosen[name] = known[name] if name in known else parse_settings(kind, own)
+        kind(**chosen[name])  # a bad value is said before the data is worked on
     data = make_split(events, Columns())
     console.print(describe(data))
     with TemporaryDirectory() as folder, counted("Models", len(chosen)) as report:
