@@ -7,6 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from minigen.backends import NUMPY, Backend
+from minigen.ops.product import Product
 from minigen.ops.sparse import Lines
 from minigen.typing import Array, Params
 
@@ -34,14 +35,18 @@ class Optimizer(Protocol):
 def _want_finite(params: Params, grads: Params) -> None:
     """Raise FloatingPointError before anything moves: one such number would spoil every weight."""
     for name in params:
-        grad: Any = grads[name]
-        values = grad.values if isinstance(grad, Lines) else grad
-        if not isinstance(values, np.ndarray):
-            continue  # a device has no time for it
-        # The sum of squares is one fast walk; only where it is none, or too large, is there more to ask.
-        squares = np.vdot(values, values)
-        if not (np.isfinite(squares) or np.isfinite(values).all()):
+        if not _finite(grads[name]):
             raise FloatingPointError(f"the gradient of {name} became nan or infinite")
+
+
+def _finite(grad: Any) -> bool:
+    if isinstance(grad, Product):
+        return grad.surely_finite() or bool(np.isfinite(grad.whole()).all())
+    values = grad.values if isinstance(grad, Lines) else grad
+    if not isinstance(values, np.ndarray):
+        return True  # a device has no time to be asked
+    # The sum of squares is one fast walk; only where it is none, or too large, is there more to ask.
+    return bool(np.isfinite(np.vdot(values, values)) or np.isfinite(values).all())
 
 
 class SGD:
@@ -102,7 +107,7 @@ class Adam:
         """Move every array of `params` in place; gradients are left as they are.
 
         Where a gradient is `Lines`, only these move: columns of an array whose transpose is C-contiguous.
-        The others are behind from then on, see `catch_up`.
+        The others are behind from then on, see `catch_up`.  A `Product` goes to the twin that made it.
         """
         _want_finite(params, grads)
         numbers = self.lr, self.beta1, self.beta2, self.eps

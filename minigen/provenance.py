@@ -28,10 +28,14 @@ class Clock:
     """Started with the work, asked at its end."""
 
     def __init__(self) -> None:
+        self._load = load_average()
         self._start = time.perf_counter()
 
     def provenance(self, seed: int | None = None, data_hash: str | None = None) -> dict[str, Any]:
-        """The record of one run: `seconds` of wall time since the start, `peak_memory_mb` of the process."""
+        """The record of one run: `seconds` of wall time since the start, `peak_memory_mb` of the process.
+
+        `load_average` is that of the minute before the start: who else wanted the cores.
+        """
         import numpy as np
         import scipy
 
@@ -44,6 +48,8 @@ class Clock:
             "peak_memory_mb": peak_memory_mb(),
             "machine": f"{_processor()}, {cores()} cores, {platform.system()} {platform.machine()}",
             "threads": blas_threads(),
+            "scheduling": scheduling(),
+            "load_average": self._load,
             "blas": sorted(
                 {f"{p['internal_api']} {p.get('version')} {p.get('architecture', '')}" for p in pools}
             ),
@@ -62,6 +68,25 @@ def peak_memory_mb() -> float | None:
         return None
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return round(peak / (2**20 if sys.platform == "darwin" else 2**10), 1)
+
+
+def scheduling() -> str | None:
+    """The class and priority in which the system runs this process; None where it does not say."""
+    import os
+
+    if not hasattr(os, "sched_getscheduler"):
+        return None
+    names = ("SCHED_OTHER", "SCHED_BATCH", "SCHED_IDLE", "SCHED_RR", "SCHED_FIFO")
+    known = {getattr(os, name): name for name in names if hasattr(os, name)}
+    number = os.sched_getscheduler(0)
+    return f"{known.get(number, number)} {os.sched_getparam(0).sched_priority}, nice {os.nice(0)}"
+
+
+def load_average() -> float | None:
+    """Processes that wanted a core in the last minute, on average; None where the system does not say."""
+    import os
+
+    return round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
 
 
 def cores() -> int:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import platform
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -32,6 +34,24 @@ def test_rows_have_a_long_tail_and_no_repetition():
 
 def test_floor_adds_products_and_memory():
     assert Roofline(100.0, 10.0).floor_ms(5.0, 2.0) == pytest.approx(50 + 200)
+
+
+def test_the_roofline_is_that_of_the_best_probes():
+    probes = {"a": (2.0, 0.0), "b": (1.0, 0.0), "c": (0.0, 6.0), "d": (0.0, 2.0)}
+    about = {name: {"gflop": gflop, "gb": gb} for name, (gflop, gb) in probes.items()}
+    assert Roofline.of(about, {"a": 0.1, "b": 0.02, "c": 0.5, "d": 0.1}) == Roofline(50.0, 20.0)
+
+
+def test_the_probes_are_vectorised():
+    from minigen.bench.numba_memory import add, scale
+
+    x, y = np.arange(200_000, dtype=np.float32), np.ones(200_000, np.float32)
+    scale(x, np.float32(2))
+    add(x, y, np.float32(3))
+    np.testing.assert_array_equal(x, 2 * np.arange(200_000, dtype=np.float32) + 3)
+    if platform.machine() == "x86_64":
+        for probe in (scale, add):
+            assert re.search(r"v?(mul|fmadd\w*)ps", "".join(probe.inspect_asm().values()))
 
 
 def test_work_of_a_step_is_counted_from_its_arrays():
@@ -151,6 +171,9 @@ def test_a_file_holds_the_rows_of_every_preset_once(tmp_path, monkeypatch):
     assert [(row["preset"], row["n"]) for row in document["rows"]] == [("ladder", 2), ("growth", 3)]
     assert document["settings"] == {"growth": {"threads": 3}, "ladder": {"threads": 2}}
     assert set(document["provenance"]) == {"growth", "ladder"}
+    for record in document["provenance"].values():  # who else wanted the cores, and who came first
+        assert record["load_average"] is None or record["load_average"] >= 0
+        assert record["scheduling"] is None or record["scheduling"].startswith("SCHED_")
 
 
 def test_epochs_have_a_row_for_every_model_and_for_what_is_refused(tmp_path, capsys):

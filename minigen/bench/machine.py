@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
 
 from minigen.bench.cases import Case
+from minigen.typing import Array
 
 _SIDE = 2048  # of the square product: its three arrays fill 50 MB, and it takes 17 GFLOP
-_SIZE = 2**25  # float32 of the array that is walked through: 128 MB, beyond any cache
+_BATCH, _HIDDEN, _ITEMS = 500, 600, 20_108  # of the widest product of Mult-VAE's step
+_SIZE = 2**25  # float32 of an array that is walked through: 128 MB, beyond any cache
 
 
 class Roofline(NamedTuple):
-    """`gflops` of a large float32 product; `gb_per_second` of a pass that reads and writes memory."""
+    """`gflops` of large float32 products; `gb_per_second` of a pass that reads and writes memory."""
 
     gflops: float
     gb_per_second: float
@@ -22,15 +25,31 @@ class Roofline(NamedTuple):
         """The least time of work that does `gflop` of products and moves `gb` besides."""
         return 1e3 * (gflop / self.gflops + gb / self.gb_per_second)
 
+    @classmethod
+    def of(cls, probes: Mapping[str, Mapping[str, float]], seconds: Mapping[str, float]) -> Roofline:
+        """The best that any product and any pass over memory reached, in so many seconds."""
+        gflops = max(about["gflop"] / seconds[name] for name, about in probes.items())
+        return cls(gflops, max(about["gb"] / seconds[name] for name, about in probes.items()))
+
 
 def machine_cases() -> dict[str, Case]:
-    """The two probes: a large product, and a pass over an array in which every thread scales its share."""
-    from minigen.bench.numba_memory import scale
+    """Probes: a square product and the widest of a step; passes that scale an array, or add one to another.
+
+    Which one is the fastest depends on the processor and on its neighbours; a floor needs the fastest.
+    """
+    from minigen.bench.numba_memory import add, scale
 
     rng = np.random.default_rng(0)
-    a, b = (rng.random((_SIDE, _SIDE), dtype=np.float32) for _ in range(2))
-    product, array = np.empty_like(a), np.ones(_SIZE, np.float32)
+
+    def draw(*shape: int) -> Array:
+        return rng.random(shape, dtype=np.float32)
+
+    a, b, product = (draw(_SIDE, _SIDE) for _ in range(3))
+    x, w, logits = draw(_BATCH, _HIDDEN), draw(_HIDDEN, _ITEMS), draw(_BATCH, _ITEMS)
+    one, other, unit = np.ones(_SIZE, np.float32), np.zeros(_SIZE, np.float32), np.float32(1)
     return {
         "gemm": Case(lambda: np.matmul(a, b, out=product), gflop=2e-9 * _SIDE**3),
-        "memory": Case(lambda: scale(array, np.float32(1)), gb=8e-9 * _SIZE),
+        "gemm wide": Case(lambda: np.matmul(x, w, out=logits), gflop=2e-9 * _BATCH * _HIDDEN * _ITEMS),
+        "memory": Case(lambda: scale(one, unit), gb=8e-9 * _SIZE),
+        "memory add": Case(lambda: add(one, other, unit), gb=12e-9 * _SIZE),
     }

@@ -42,8 +42,8 @@ class Sizes:
 
     @property
     def adam_gb(self) -> float:
-        """Read w, d_w, m and v, write w, m and v."""
-        return 1e-9 * 7 * _FLOAT * self.n_params
+        """Read w, m and v, and write them; a gradient need not go to memory to be used."""
+        return 1e-9 * 6 * _FLOAT * self.n_params
 
 
 class Step:

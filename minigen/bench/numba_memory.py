@@ -1,4 +1,4 @@
-"""A pass over memory that keeps every thread busy: what bandwidth there is."""
+"""Passes over memory that keep every thread busy: what bandwidth there is."""
 
 from __future__ import annotations
 
@@ -7,10 +7,23 @@ from numba import njit, prange
 
 from minigen.typing import Array
 
+_CHUNK = 2**16  # entries a turn
+
 
 @njit(parallel=True, cache=True)
 def scale(x: Array, factor: np.float32) -> None:  # x *= factor
-    """In place, a chunk of 64 Ki entries a turn."""
-    for chunk in prange((x.size + 65535) // 65536):
-        for i in range(chunk * 65536, min(x.size, (chunk + 1) * 65536)):
-            x[i] *= factor
+    """In place: one stream, read and written."""
+    for chunk in prange((x.size + _CHUNK - 1) // _CHUNK):
+        part = x[chunk * _CHUNK : (chunk + 1) * _CHUNK]  # an index that could be negative is no vector's
+        for i in range(part.size):
+            part[i] *= factor
+
+
+@njit(parallel=True, cache=True)
+def add(x: Array, y: Array, factor: np.float32) -> None:  # x += factor y
+    """In place: a stream read and written, and one read."""
+    for chunk in prange((x.size + _CHUNK - 1) // _CHUNK):
+        part = x[chunk * _CHUNK : (chunk + 1) * _CHUNK]
+        more = y[chunk * _CHUNK : (chunk + 1) * _CHUNK]
+        for i in range(part.size):
+            part[i] += factor * more[i]

@@ -102,12 +102,10 @@ def race(
         for racer in racers:
             racer.close()
     machine, *racers = racers
-    fastest = {case: map(min, times[case, _MACHINE]) for case in machine.cases}
-    speeds = (
-        [(about["gflop"] + about["gb"]) / seconds for seconds in fastest[case]]
-        for case, about in machine.cases.items()
-    )
-    probes = [Roofline(*probed) for probed in zip(*speeds)]
+    probes = [
+        Roofline.of(machine.cases, {case: min(times[case, _MACHINE][n]) for case in machine.cases})
+        for n in range(rounds)
+    ]
     rows = [
         _row(case, racer.backend, times, about, probes)
         | {"threads": threads, "peak_memory_mb": memory[racer.name]}

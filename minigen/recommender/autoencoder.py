@@ -175,9 +175,17 @@ def forward(
 
 
 def backward(
-    cache: Cache, form: Form, beta: float, buffers: Buffers | None = None, ops: Backend = NUMPY
+    cache: Cache,
+    form: Form,
+    beta: float,
+    buffers: Buffers | None = None,
+    ops: Backend = NUMPY,
+    whole: bool = True,
 ) -> Params:
-    """Gradients of `forward`'s loss in every parameter, by name.   [eq:beta-elbo-backward]"""
+    """Gradients of `forward`'s loss in every parameter, by name.   [eq:beta-elbo-backward]
+
+    Unless `whole`, those of large weights may be left a `Product`.
+    """
     if form.likelihood == "multinomial":
         d_logits = ops.softmax_nll_backward(1.0, cache.nll)
     else:
@@ -187,15 +195,21 @@ def backward(
         grads["gain"] = np.array([np.vdot(d_logits, cache.path)])  # every logit has the same one
 
     out = None if buffers is None else buffers.like("d_w_out", cache.logits.w)
-    d_h, grads["w_out"], grads["b_out"] = ops.dense_backward(d_logits, cache.logits, out=out)
-    grads |= hidden_backward(d_h, cache, form, beta, buffers, ops)
+    d_h, grads["w_out"], grads["b_out"] = ops.dense_backward(d_logits, cache.logits, out, whole)
+    grads |= hidden_backward(d_h, cache, form, beta, buffers, ops, whole)
     for name, w in cache.weights.items():
         grads[name] += 2 * form.l2 * w
     return grads
 
 
 def hidden_backward(
-    d_h: Array, cache: Any, form: Form, beta: float, buffers: Buffers | None = None, ops: Backend = NUMPY
+    d_h: Array,
+    cache: Any,
+    form: Form,
+    beta: float,
+    buffers: Buffers | None = None,
+    ops: Backend = NUMPY,
+    whole: bool = True,
 ) -> Params:
     """Gradients below the output layer: of beta KL, and from d_h (B, H) in what that layer reads."""
     _, activate_backward = activation(form, ops)
@@ -216,7 +230,8 @@ def hidden_backward(
     # The clicks themselves are data: nothing below the first layer wants a gradient.
     def clicks_layer(name: str, d_y: Array, layer: Any) -> None:
         out = None if buffers is None else buffers.like(f"d_w_{name}", layer.w)
-        _, grads[f"w_{name}"], grads[f"b_{name}"] = ops.sparse_dense_backward(d_y, layer, False, out)
+        d_w_and_b = ops.sparse_dense_backward(d_y, layer, False, out, whole)[1:]
+        grads[f"w_{name}"], grads[f"b_{name}"] = d_w_and_b
 
     d_below: Any = None
     for name, (d_y, layer) in heads.items():

@@ -208,7 +208,9 @@ class AutoencoderRecommender(Recommender):
         """The loss of a batch in its terms, and its gradient in every parameter."""
         form, ops = self.config.form, self.ops
         terms, cache = autoencoder.forward(params, x, form, mask, eps, beta, self._buffers, ops)
-        return terms, autoencoder.backward(cache, form, beta, self._buffers, ops)
+        # Adam multiplies large gradients itself; others want them whole.
+        whole = bool(form.l2 or self._proposal) or self.config.optimizer != "adam"
+        return terms, autoencoder.backward(cache, form, beta, self._buffers, ops, whole)
 
     def score(self, histories: csr_matrix) -> Array:
         """Logits (B, M) of the decoder at the posterior mean of each history."""

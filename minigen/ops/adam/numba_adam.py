@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minigen.ops.adam import numpy_adam as reference
+from minigen.ops.adam.numba_fused import move, step_on_product
 from minigen.ops.adam.numpy_adam import (
     FLUSH_BELOW,
     AdamState,
@@ -19,38 +20,38 @@ from minigen.ops.adam.numpy_adam import (
 )
 from minigen.ops.checks import want_shape
 from minigen.ops.numba_maths import fast, floats, inside, parallel, prange
+from minigen.ops.product import Product
 from minigen.typing import Array
 
 __all__ = ["AdamState", "adam_rows_catch_up", "adam_rows_step", "adam_step"]
 
 PARALLEL = 2**16  # entries from which two threads beat one
-_CHUNK = 2**14  # entries a thread takes at a time: the flush finds them in its cache
+_CHUNK = 2**16  # entries a thread takes at a time: long streams, that the flush still finds in its cache
 
 
 def adam_step(
     w: Array,
-    d_w: Array,
+    d_w: Array | Product,
     state: AdamState,
     lr: float = 1e-3,
     beta1: float = 0.9,
     beta2: float = 0.999,
     eps: float = 1e-8,
 ) -> None:
-    """Twin of `numpy_adam.adam_step`."""
+    """Twin of `numpy_adam.adam_step`; d_w may be a `Product`, whose parts are used while they are hot."""
     if not floats(w, d_w, state.m, state.v):
-        reference.adam_step(w, d_w, state, lr, beta1, beta2, eps)
+        whole: Any = d_w.whole() if isinstance(d_w, Product) else d_w
+        reference.adam_step(w, whole, state, lr, beta1, beta2, eps)
         return
     want_in_place(w, d_w, state)
     rate, root, flush = count_step(state, lr, beta1, beta2)
+    numbers = np.array([rate, root, beta1, beta2, 1 - beta1, 1 - beta2, eps], dtype=w.dtype)
+    if isinstance(d_w, Product):
+        step_on_product(w, d_w, state.m, state.v, numbers, flush)
+        return
     walk = _walk_parallel if w.size >= PARALLEL else _walk
-    walk(
-        w.reshape(-1),
-        np.ascontiguousarray(d_w).reshape(-1),
-        state.m.reshape(-1),
-        state.v.reshape(-1),
-        np.array([rate, root, beta1, beta2, 1 - beta1, 1 - beta2, eps], dtype=w.dtype),
-        flush,
-    )
+    flat = (array.reshape(-1) for array in (w, np.ascontiguousarray(d_w), state.m, state.v))
+    walk(*flat, numbers, flush)
 
 
 def adam_rows_step(
@@ -109,14 +110,14 @@ def adam_rows_catch_up(
 
 @fast
 def _walk(w: Array, d_w: Array, m: Array, v: Array, numbers: Array, flush: bool) -> None:
-    _move(w, d_w, m, v, numbers, flush)
+    move(w, d_w, m, v, numbers, flush)
 
 
 @parallel
 def _walk_parallel(w: Array, d_w: Array, m: Array, v: Array, numbers: Array, flush: bool) -> None:
     for chunk in prange((w.size + _CHUNK - 1) // _CHUNK):
         part = slice(chunk * _CHUNK, (chunk + 1) * _CHUNK)
-        _move(w[part], d_w[part], m[part], v[part], numbers, flush)
+        move(w[part], d_w[part], m[part], v[part], numbers, flush)
 
 
 @fast
@@ -124,7 +125,7 @@ def _walk_rows(rows: Any, w: Array, d_rows: Array, m: Array, v: Array, numbers: 
     for r in range(len(rows)):
         n = d_rows.shape[1]
         row = slice(rows[r] * n, (rows[r] + 1) * n)
-        _move(w[row], d_rows[r], m[row], v[row], numbers, True)
+        move(w[row], d_rows[r], m[row], v[row], numbers, True)
 
 
 @parallel
@@ -132,7 +133,7 @@ def _walk_rows_parallel(rows: Any, w: Array, d_rows: Array, m: Array, v: Array, 
     for r in prange(len(rows)):
         n = d_rows.shape[1]
         row = slice(rows[r] * n, (rows[r] + 1) * n)
-        _move(w[row], d_rows[r], m[row], v[row], numbers, True)
+        move(w[row], d_rows[r], m[row], v[row], numbers, True)
 
 
 @fast
@@ -162,18 +163,3 @@ def _miss(steps: int, w: Array, m: Array, v: Array, numbers: Array) -> None:
             m[j] = 0
         if v[j] < FLUSH_BELOW:
             v[j] = 0
-
-
-@inside
-def _move(w: Array, d_w: Array, m: Array, v: Array, numbers: Array, flush: bool) -> None:
-    rate, root, beta1, beta2, rest1, rest2, eps = numbers
-    for j in range(w.size):
-        m[j] = beta1 * m[j] + rest1 * d_w[j]
-        v[j] = beta2 * v[j] + rest2 * (d_w[j] * d_w[j])
-        w[j] -= rate * m[j] / (root * math.sqrt(v[j]) + eps)
-    if flush:
-        for j in range(w.size):
-            if abs(m[j]) < FLUSH_BELOW:
-                m[j] = 0
-            if v[j] < FLUSH_BELOW:
-                v[j] = 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -129,7 +130,7 @@ def want_rows(w: Array, rows: NDArray[np.integer], state: AdamState) -> None:
         raise ValueError(f"rows: want each once, ascending, of 0 to {len(w) - 1}")
 
 
-def want_in_place(w: Array, d_w: Array, state: AdamState) -> None:
+def want_in_place(w: Array, d_w: Any, state: AdamState) -> None:
     """Raise ValueError where the shapes differ, or the step could not be taken in place."""
     want_same_shape(w=w, d_w=d_w, m=state.m, v=state.v)
     for name, array in (("w", w), ("m", state.m), ("v", state.v)):

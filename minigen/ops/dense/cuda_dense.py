@@ -13,7 +13,9 @@ def dense_forward(x: Array, w: Array, b: Array, out: Array | None = None) -> tup
     return matmul(x, w, b, out), DenseCache(x, w)
 
 
-def dense_backward(d_y: Array, cache: DenseCache, out: Array | None = None) -> tuple[Array, Array, Array]:
+def dense_backward(
+    d_y: Array, cache: DenseCache, out: Array | None = None, whole: bool = True
+) -> tuple[Array, Array, Array]:
     """Twin of `numpy_dense.dense_backward`."""
     want_backward(d_y, cache)
     x, w = cache

@@ -5,6 +5,8 @@ A band goes through all that is to be done with it while it is in the cache; thr
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from minigen.ops.checks import want_shape
@@ -12,13 +14,14 @@ from minigen.ops.dense import numpy_dense as reference
 from minigen.ops.dense.numpy_dense import DenseCache, want_backward, want_forward
 from minigen.ops.numba_crew import can_share, share_out
 from minigen.ops.numba_maths import fast, floats, parallel, prange
+from minigen.ops.product import Product
 from minigen.typing import Array
 
 __all__ = ["dense_backward", "dense_forward"]
 
 PARALLEL = 2**20  # entries of y from which the bands beat NumPy
 NARROW = 256  # columns of a band at least,
-_BANDS = 8  # and so many bands at every number of threads: their sums are added in one order
+BANDS = 8  # and so many bands at every number of threads: their sums are added in one order
 
 
 def dense_forward(x: Array, w: Array, b: Array, out: Array | None = None) -> tuple[Array, DenseCache]:
@@ -31,15 +34,17 @@ def dense_forward(x: Array, w: Array, b: Array, out: Array | None = None) -> tup
     flat_b = np.ascontiguousarray(b)
 
     def band(n: int) -> None:
-        part = _part(b.size, n)
+        part = part_of(b.size, n)
         np.matmul(x, w[:, part], out=y[:, part])
         _add_to_rows(y, flat_b, part.start, part.stop)
 
-    share_out(band, _BANDS)
+    share_out(band, BANDS)
     return y, DenseCache(x, w)
 
 
-def dense_backward(d_y: Array, cache: DenseCache, out: Array | None = None) -> tuple[Array, Array, Array]:
+def dense_backward(
+    d_y: Array, cache: DenseCache, out: Array | None = None, whole: bool = True
+) -> tuple[Array, Any, Array]:
     """Twin of `numpy_dense.dense_backward`."""
     x, w = cache
     if not _worth_it(*d_y.shape) or not floats(d_y, x, w) or not _plain(out, w):
@@ -48,29 +53,31 @@ def dense_backward(d_y: Array, cache: DenseCache, out: Array | None = None) -> t
     d_w = np.empty(w.shape, w.dtype) if out is None else out
     want_shape("out", d_w, w.shape)
     d_y, d_b = np.ascontiguousarray(d_y), np.zeros(d_y.shape[1], d_y.dtype)
-    d_x = np.empty((_BANDS, *x.shape), x.dtype)
+    d_x, squares = np.empty((BANDS, *x.shape), x.dtype), np.empty(BANDS)
 
     def band(n: int) -> None:
-        part = _part(d_b.size, n)
-        _add_up_columns(d_y, d_b, part.start, part.stop)
-        np.matmul(x.T, d_y[:, part], out=d_w[:, part])
+        part = part_of(d_b.size, n)
+        squares[n] = _add_up_columns(d_y, d_b, part.start, part.stop)
+        if whole:
+            np.matmul(x.T, d_y[:, part], out=d_w[:, part])
         np.matmul(d_y[:, part], w[:, part].T, out=d_x[n])
 
-    share_out(band, _BANDS)
+    share_out(band, BANDS)
     _add_up(d_x)
-    return d_x[0].copy(), d_w, d_b
+    return d_x[0].copy(), d_w if whole else Product(x, d_y, d_w, squares.sum()), d_b
 
 
 def _worth_it(n_rows: int, n_columns: int) -> bool:
-    return n_rows * n_columns >= PARALLEL and n_columns >= _BANDS * NARROW and can_share()
+    return n_rows * n_columns >= PARALLEL and n_columns >= BANDS * NARROW and can_share()
 
 
 def _plain(out: Array | None, w: Array) -> bool:
     return out is None or (out.flags.c_contiguous and out.dtype == w.dtype)
 
 
-def _part(n_columns: int, n: int) -> slice:
-    return slice(n_columns * n // _BANDS, n_columns * (n + 1) // _BANDS)
+def part_of(n_columns: int, n: int) -> slice:
+    """The columns of band n."""
+    return slice(n_columns * n // BANDS, n_columns * (n + 1) // BANDS)
 
 
 @fast
@@ -80,10 +87,17 @@ def _add_to_rows(y: Array, b: Array, start: int, stop: int) -> None:  # y[:, sta
 
 
 @fast
-def _add_up_columns(d_y: Array, d_b: Array, start: int, stop: int) -> None:
-    # d_b[start:stop] += d_y[:, start:stop].sum(axis=0)
+def _add_up_columns(d_y: Array, d_b: Array, start: int, stop: int) -> float:
+    """d_b[start:stop] += d_y[:, start:stop].sum(axis=0); the sum of the squares of what was read."""
+    squares, total = 0.0, d_b[start:stop]
     for i in range(len(d_y)):
-        _add(d_b[start:stop], d_y[i, start:stop])
+        row = d_y[i, start:stop]
+        part: Any = d_y.dtype.type(0)
+        for j in range(row.size):
+            total[j] += row[j]
+            part += row[j] * row[j]
+        squares += part
+    return squares
 
 
 @parallel

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -29,10 +29,12 @@ def dense_forward(x: Array, w: Array, b: Array, out: Array | None = None) -> tup
     return y, DenseCache(x, w)
 
 
-def dense_backward(d_y: Array, cache: DenseCache, out: Array | None = None) -> tuple[Array, Array, Array]:
+def dense_backward(
+    d_y: Array, cache: DenseCache, out: Array | None = None, whole: bool = True
+) -> tuple[Array, Any, Array]:
     """Pull d_y (B, O) back to d_x (B, I), d_w (I, O), d_b (O,).   [eq:dense-backward]
 
-    d_w is written into `out` (I, O) where one is given.
+    d_w is written into `out` (I, O) where one is given; unless `whole`, a twin may leave it a `Product`.
     Raises ValueError where the shapes do not fit.  Goodfellow, Bengio & Courville 2016, section 6.5.
     """
     want_backward(d_y, cache)

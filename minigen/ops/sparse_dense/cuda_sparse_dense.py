@@ -25,7 +25,11 @@ def sparse_dense_forward(x: CSR, w: Array, b: Array) -> tuple[Array, SparseDense
 
 
 def sparse_dense_backward(
-    d_y: Array, cache: SparseDenseCache, with_d_x: bool = True, out: Array | None = None
+    d_y: Array,
+    cache: SparseDenseCache,
+    with_d_x: bool = True,
+    out: Array | None = None,
+    whole: bool = True,
 ) -> tuple[Any, Array, Array]:
     """Twin of `numpy_sparse_dense.sparse_dense_backward`."""
     want_backward(d_y, cache)

@@ -8,6 +8,7 @@ import numpy as np
 
 from minigen.ops.checks import want_shape
 from minigen.ops.numba_maths import fast, floats, parallel, prange
+from minigen.ops.product import Product
 from minigen.ops.sparse import with_data
 from minigen.ops.sparse_dense import numpy_sparse_dense as reference
 from minigen.ops.sparse_dense.numpy_sparse_dense import SparseDenseCache, want_backward, want_forward
@@ -17,7 +18,7 @@ __all__ = ["sparse_dense_backward", "sparse_dense_forward"]
 
 PARALLEL = 2**16  # products x[u, i] w[i, o] from which two threads beat one
 SORTED = 2**20  # products from which d_w gains by sorting the clicks by item
-_CHUNKS = 64  # of the items, each of about as much work: more than there are threads
+CHUNKS = 64  # of the items, each of about as much work: more than there are threads
 
 
 def sparse_dense_forward(x: CSR, w: Array, b: Array) -> tuple[Array, SparseDenseCache]:
@@ -33,8 +34,12 @@ def sparse_dense_forward(x: CSR, w: Array, b: Array) -> tuple[Array, SparseDense
 
 
 def sparse_dense_backward(
-    d_y: Array, cache: SparseDenseCache, with_d_x: bool = True, out: Array | None = None
-) -> tuple[Any, Array, Array]:
+    d_y: Array,
+    cache: SparseDenseCache,
+    with_d_x: bool = True,
+    out: Array | None = None,
+    whole: bool = True,
+) -> tuple[Any, Any, Array]:
     """Twin of `numpy_sparse_dense.sparse_dense_backward`."""
     x, w = cache
     if not (floats(x.data, w, d_y) and (out is None or (out.dtype == w.dtype and out.flags.c_contiguous))):
@@ -42,19 +47,21 @@ def sparse_dense_backward(
     want_backward(d_y, cache)
     d_y = np.ascontiguousarray(d_y)
     fresh = out is None  # its zeros cost nothing until they are touched
-    d_w = np.zeros(w.shape, w.dtype) if out is None else out
+    d_w: Any = np.zeros(w.shape, w.dtype) if out is None else out
     want_shape("out", d_w, w.shape)
     n_products = x.nnz * w.shape[1]
-    if n_products >= SORTED:
-        _items_parallel(*_by_item(x.indptr, x.indices, x.data, w.shape[0]), d_y, fresh, d_w)
-    else:
+    left = not whole and n_products >= SORTED
+    if n_products < SORTED:
         _scatter(x.indptr, x.indices, x.data, d_y, fresh, d_w)
+    elif whole:
+        _items_parallel(*by_item(x.indptr, x.indices, x.data, w.shape[0]), d_y, fresh, d_w)
     d_x = None
     if with_d_x:
         d_data = np.empty(x.nnz, w.dtype)
         clicks = _clicks_parallel if n_products >= PARALLEL else _clicks
         clicks(x.indptr, x.indices, d_y, np.ascontiguousarray(w), d_data)
         d_x = with_data(x, d_data)
+    d_w = Product(x, d_y, d_w, float(np.vdot(d_y, d_y))) if left else d_w
     return d_x, d_w, d_y.sum(axis=0)
 
 
@@ -97,7 +104,7 @@ def _rows_parallel(indptr: Any, items: Any, x: Array, w: Array, b: Array, y: Arr
 
 
 @fast
-def _by_item(indptr: Any, items: Any, x: Array, n_items: int) -> Any:  # x.tocsc(): a counting sort
+def by_item(indptr: Any, items: Any, x: Array, n_items: int) -> Any:  # x.tocsc(): a counting sort
     """Start, users and values of the clicks of each item, users ascending."""
     start = np.zeros(n_items + 1, np.int64)
     for q in range(items.size):
@@ -116,16 +123,19 @@ def _by_item(indptr: Any, items: Any, x: Array, n_items: int) -> Any:  # x.tocsc
 
 @fast
 def _item(i: int, start: Any, users: Any, values: Array, d_y: Array, fresh: bool, d_w: Array) -> None:
-    """d_w[i] = x[:, i] @ d_y."""
-    row = d_w[i]
-    if start[i] == start[i + 1]:
-        if not fresh and _holds_something(row.view(np.int32)):  # a read is cheaper than a write
-            row[:] = 0
-        return
-    first, factor = d_y[users[start[i]]], values[start[i]]
+    if start[i] < start[i + 1]:
+        item_row(users[start[i] : start[i + 1]], values[start[i] : start[i + 1]], d_y, d_w[i])
+    elif not fresh and _holds_something(d_w[i].view(np.int32)):  # a read is cheaper than a write
+        d_w[i] = 0
+
+
+@fast
+def item_row(users: Any, values: Array, d_y: Array, row: Array) -> None:  # row = values @ d_y[users]
+    """The gradient of an item's weights, from the users who have it, one at least."""
+    first, factor = d_y[users[0]], values[0]
     for j in range(row.size):
         row[j] = factor * first[j]
-    _add_rows(row, users[start[i] + 1 : start[i + 1]], values[start[i] + 1 : start[i + 1]], d_y)
+    _add_rows(row, users[1:], values[1:], d_y)
 
 
 @fast
@@ -153,20 +163,20 @@ def _scatter(
 @parallel
 def _items_parallel(start: Any, users: Any, values: Array, d_y: Array, fresh: bool, d_w: Array) -> None:
     n = len(d_w)
-    for chunk in prange(_CHUNKS):
-        first, last = _share(start, n, chunk), _share(start, n, chunk + 1)
+    for chunk in prange(CHUNKS):
+        first, last = share_of(start, n, chunk, 1), share_of(start, n, chunk + 1, 1)
         for i in range(first, last):
             _item(i, start, users, values, d_y, fresh, d_w)
 
 
 @fast
-def _share(start: Any, n: int, chunk: int) -> int:
-    """The item at which a chunk begins: an item costs 1 for its row and 1 a click; start[i] + i ascends."""
-    goal = (start[n] + n) * chunk // _CHUNKS
+def share_of(start: Any, n: int, chunk: int, row: int) -> int:
+    """The item at which a chunk begins: an item costs `row` and 1 a click; start[i] + row i ascends."""
+    goal = (start[n] + row * n) * chunk // CHUNKS
     low, high = 0, n
     while low < high:
         middle = (low + high) // 2
-        if start[middle] + middle < goal:
+        if start[middle] + row * middle < goal:
             low = middle + 1
         else:
             high = middle

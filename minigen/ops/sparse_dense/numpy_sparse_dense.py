@@ -33,12 +33,17 @@ def sparse_dense_forward(x: CSR, w: Array, b: Array) -> tuple[Array, SparseDense
 
 
 def sparse_dense_backward(
-    d_y: Array, cache: SparseDenseCache, with_d_x: bool = True, out: Array | None = None
-) -> tuple[Any, Array, Array]:
+    d_y: Array,
+    cache: SparseDenseCache,
+    with_d_x: bool = True,
+    out: Array | None = None,
+    whole: bool = True,
+) -> tuple[Any, Any, Array]:
     """Pull d_y (B, O) back to d_x at the non-zeros (CSR), d_w (I, O), d_b (O,).   [eq:sparse-dense-backward]
 
     d_x has the pattern of x: where x is zero by its pattern, no gradient is formed.
-    It is None where `with_d_x` is False.  d_w is written into `out` (I, O) where one is given.
+    It is None where `with_d_x` is False.  d_w is written into `out` (I, O) where one is given; unless
+    `whole`, a twin may leave it a `Product`.
     Raises ValueError where the shapes do not fit.
     """
     want_backward(d_y, cache)
