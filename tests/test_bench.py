@@ -188,7 +188,7 @@ def test_epochs_have_a_row_for_every_model_and_for_what_is_refused(tmp_path, cap
     assert _bench("--preset", "epochs", *asked, "--threads", "1", "--json", str(path)) == 0
     trained, fitted, refused = json.loads(path.read_text("utf-8"))["rows"]
     assert trained["settings"]["batch"] == 9
-    assert min(trained[name] for name in ("median_ms", "start_ms", "peak_memory_mb")) > 0
+    assert min(trained[name] for name in ("median_ms", "median_cpu_ms", "start_ms", "peak_memory_mb")) > 0
     assert fitted["start_ms"] > 0
     assert fitted["settings"]["factors"] == 3
     assert "median_ms" not in fitted

@@ -41,12 +41,13 @@ def measure_epochs(
             row["model"],
             row.get("backend", ""),
             row.get("error") or seconds(row, "median_ms"),
+            seconds(row, "median_cpu_ms"),
             seconds(row, "start_ms"),
             f"{row.get('peak_memory_mb') or 0:.0f}",
         )
         for row in rows
     ]
-    columns = ("model", "backend", "an epoch, s", "before it, or the whole fit, s", "peak MB")
+    columns = ("model", "backend", "an epoch, s", "of CPU", "before it, or the whole fit, s", "peak MB")
     print_table("Time and memory of an epoch", columns, cells, rules=False)
     return rows
 
