@@ -19,10 +19,10 @@ PATH = re.compile(r"`((?:minigen|tests|chapters|notebooks|results)/[\w./-]*[\w/]
 # What the chapters use; all of it is in the standard bundle of MathJax.
 COMMANDS = """
     ! , ; { } \\ Big Bigg Bigl Bigr Gamma Longleftrightarrow Sigma Vert alpha approx bar begin beta bigl
-    bigr cdot cos delta det dots end epsilon eta exp frac gamma ge hat in infty int lVert lambda langle le
-    left leftarrow log longrightarrow lvert mathbb mathbf mathcal mathrm mathsf max mid min mu nabla ne neq
-    notin nu odot operatorname overline partial phi pi pm prod propto qquad quad rVert rangle rho right rvert
-    sigma sim sqrt sum tanh tau text tfrac theta tilde times to underbrace varepsilon varphi xi
+    bigr cap cdot cos cup delta det dots end epsilon eta exp frac gamma ge hat in infty int lVert lambda
+    langle le left leftarrow log longrightarrow lvert mathbb mathbf mathcal mathrm mathsf max mid min mu nabla
+    ne neq notin nu odot operatorname overline partial phi pi pm prod propto qquad quad rVert rangle rho right
+    rvert sigma sim sqrt sum tanh tau text tfrac theta tilde times to underbrace varepsilon varphi xi
 """
 KNOWN = {" ", *COMMANDS.split()}
 

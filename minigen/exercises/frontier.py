@@ -1,4 +1,4 @@
-"""Chapter 13: variety, calibration, doubt."""
+"""Chapter 13: variety, calibration, doubt, heads, an attack."""
 
 from __future__ import annotations
 
@@ -41,3 +41,33 @@ def a_person_drawn(drawn_persons: Answer) -> None:
     rows = np.asarray(drawn_persons(mu, log_var, np.array([[0.0, 0], [1, 0], [0, 1]])))
     want("the draw of noise 0", rows[0], mu)
     want("standard deviations", np.diag(rows[1:] - mu), [0.5, 2.0])
+
+
+@exercise(4)
+def heads_cost_the_same(head_weights: Answer) -> None:
+    """The least weighted sum under product 1."""
+    costs = np.array([310.0, 42.0, 9.0])
+    got = np.asarray(head_weights(costs.copy()), dtype=float)
+    if got.shape == costs.shape and not np.isclose(got.prod(), 1):
+        mean = "; with the arithmetic mean in G's place" if np.allclose(got * costs, costs.mean()) else ""
+        raise GradientError(f"the product of the weights: want 1, got {got.prod():.4g}{mean}")
+    want("weights", got, np.exp(np.log(costs).mean()) / costs, 1e-9)
+
+
+@exercise(5)
+def ties_count_half(attack_area: Answer) -> None:
+    """The area under an attack's curve, with ties and without."""
+    members, others = np.array([3.0, 2, 2]), np.array([2.0, 1])
+    for scores, words, wanted in (
+        ((np.array([3.0, 2.5, 2.5]), others), "without ties", 1.0),
+        ((members, others), "with ties", 5 / 6),
+    ):
+        got = float(attack_area(*scores))
+        for slip, value in (
+            ("that of the others over the members", 1 - wanted),
+            ("a tie counts nothing", np.mean(scores[0][:, None] > scores[1])),
+            ("a tie counts as a win", np.mean(scores[0][:, None] >= scores[1])),
+        ):
+            if not np.isclose(got, wanted) and np.isclose(got, value):
+                raise GradientError(f"area {words}: want {wanted:.4g}, got {got:.4g}: {slip}")
+        want(f"area {words}", got, wanted, 1e-12)
