@@ -15,7 +15,7 @@ from minigen.cli.settings import parse_settings, parse_tuning
 from minigen.errors import InputError
 from minigen.evaluation.evaluate import evaluate
 from minigen.gradcheck.differences import five_point
-from minigen.ladder import IALS, MODELS, ItemKNN, Spectral, load_model, model_class
+from minigen.ladder import EDLAE, IALS, MODELS, ItemKNN, Spectral, load_model, model_class
 from minigen.ladder import spectral as spectral_room
 from minigen.ops.sparse import with_data
 from minigen.recommender import Popularity
@@ -39,6 +39,7 @@ def rungs():
         ItemKNN(neighbours=4, shrink=2.0),
         Spectral(factors=5, gram=0.7),
         Spectral(factors=5, gram=0.0),
+        EDLAE(l2=2.0),
         IALS(factors=6, l2=0.05, alpha0=0.3, nu=0.6, epochs=5),
     ]
 

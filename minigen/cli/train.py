@@ -20,8 +20,8 @@ def train(
     model: Annotated[
         str,
         typer.Option(
-            help="popularity, itemknn, ease, ials, spectral, seed-vae, ae, dae, mult-dae, mult-vae, "
-            "beta-vae, recvae, linear-vae, cfgan or behaviour-vae."
+            help="popularity, itemknn, ease, edlae, ials, spectral, seed-vae, ae, dae, mult-dae, "
+            "mult-vae, beta-vae, recvae, linear-vae, cfgan or behaviour-vae."
         ),
     ] = "mult-vae",
     out: Annotated[Path, typer.Option(help="Folder of the run.")] = Path("run"),

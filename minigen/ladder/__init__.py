@@ -8,6 +8,7 @@ from minigen.errors import InputError
 from minigen.ladder.autoencoders import AE, DAE, BetaVAE, MultDAE
 from minigen.ladder.behaviours import BehaviourVAE
 from minigen.ladder.cfgan import CFGAN
+from minigen.ladder.edlae import EDLAE
 from minigen.ladder.ials import IALS
 from minigen.ladder.itemknn import ItemKNN
 from minigen.ladder.linear_vae import LinearVAE
@@ -22,7 +23,7 @@ from minigen.training import checkpoint
 MODELS: dict[str, type[Recommender]] = {
     m.id: m
     for m in (
-        *(Popularity, ItemKNN, EASE, IALS, Spectral),
+        *(Popularity, ItemKNN, EASE, EDLAE, IALS, Spectral),
         *(SeedVAE, AE, DAE, MultDAE, MultVAE, BetaVAE, RecVAE, LinearVAE, CFGAN, BehaviourVAE),
     )
 }
@@ -31,6 +32,7 @@ __all__ = [
     "AE",
     "CFGAN",
     "DAE",
+    "EDLAE",
     "IALS",
     "MODELS",
     "BehaviourVAE",

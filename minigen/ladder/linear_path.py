@@ -123,4 +123,4 @@ def log_shares_backward(d_y: Array, cache: LogSharesCache) -> Array:
     return np.where(positive > 0, g - through_mean, 0)
 
 
-PATHS = {"ease": EASEPath, "spectral": SpectralPath}
+PATHS = ("ease", "edlae", "spectral")

@@ -11,6 +11,7 @@ from scipy.sparse import csr_matrix
 
 from minigen.data.interactions import HeldOut
 from minigen.errors import InputError
+from minigen.ladder.edlae import EDLAE
 from minigen.ladder.linear_path import (
     PATHS,
     EASEPath,
@@ -27,34 +28,43 @@ from minigen.training import checkpoint
 from minigen.typing import Array, Params
 
 _PATH = "path."  # before the names of the path's arrays
-GAINS = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0)  # tried on validation people
+GAINS = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 24.0, 32.0)  # tried on validation people
 
 
 @dataclass(frozen=True)
 class Settings(trained.Settings):
     """Those of an autoencoder, and of the path beside it."""
 
-    path: str = "ease"  # or spectral: of low rank, for a catalogue whose M^2 floats are too many
-    path_l2: float = 100.0  # lambda of ease
+    path: str = "ease"  # or edlae; or spectral: of low rank, for a catalogue whose M^2 floats are too many
+    path_l2: float = 100.0  # lambda of ease, l2 of edlae
     path_factors: int = 256  # singular vectors of spectral,
     path_gram: float = 3.0  # and the weight of its two steps along the edges
     gain: float = 1.3  # weight of the path that training begins with
     joint: bool = True  # one softmax in training; else the decoder learns alone, gain is chosen when it can
+    path_dropout: float = 0.5  # the other settings of edlae, see there
+    path_user_power: float = 0.25
+    path_item_power: float = 0.2
+    path_locality: float = 1.5
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.path not in PATHS:
             raise InputError(f"path: want {' or '.join(PATHS)}, got {self.path}")
+        if self.joint and self.path == "edlae":
+            raise InputError("joint: want false with path=edlae, out of which nobody can be left")
         if not np.isfinite(self.gain):
             raise InputError(f"gain: want a number, got {self.gain}")
         if self.backend == "cuda" or self.negatives:
             raise InputError("linear-vae: want the backend numpy or numba, and no negatives")
         self.new_path()
 
-    def new_path(self) -> EASEPath | SpectralPath:
+    def new_path(self) -> Any:
         """The path, which has learnt nothing yet."""
         if self.path == "ease":
             return EASEPath(self.path_l2)
+        if self.path == "edlae":
+            own = (self.path_dropout, self.path_user_power, self.path_item_power, self.path_locality)
+            return EDLAE(self.path_l2, *own)
         return SpectralPath(self.path_factors, self.path_gram)
 
 
@@ -115,7 +125,7 @@ class LinearVAE(AutoencoderRecommender):
         return super().chosen | ({} if self.config.joint else {"gain": float(self.params["gain"][0])})
 
     @property
-    def path(self) -> EASEPath | SpectralPath:
+    def path(self) -> Any:
         """The path alone, a recommender of its own."""
         path = self.config.new_path()
         path.params = self._arrays_of_path()

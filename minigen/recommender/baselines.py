@@ -81,19 +81,24 @@ class EASE(Recommender):
         train = canonical(train)
         n_items = train.shape[1]
         dtype, bytes_each = (np.float64, 12) if n_items <= _DOUBLE else (np.float32, 5)
-        _want_memory(bytes_each * n_items**2, f"EASE on {n_items} items")
-        weights = _gram(train, dtype)
-        weights[np.diag_indices(n_items)] += self.l2
+        _want_memory(bytes_each * n_items**2, f"{self.id.upper()} on {n_items} items")
+        weights = self._with_ridge(train, dtype)
         try:
             invert(weights)
         except np.linalg.LinAlgError:
             raise InputError(
-                f"EASE: the Gram matrix plus {self.l2} I is not positive definite; raise l2"
+                f"{self.id.upper()}: the Gram matrix plus {self.l2} I is not positive definite; raise l2"
             ) from None
         weights /= -np.diag(weights)
         np.fill_diagonal(weights, 0)
         self.params = {"weights": weights.astype(np.float32, copy=False)}
         return self
+
+    def _with_ridge(self, train: csr_matrix, dtype: DTypeLike) -> Array:
+        """X^T X + lambda I, (M, M)."""
+        matrix = gram(train, dtype)
+        matrix[np.diag_indices(len(matrix))] += self.l2
+        return matrix
 
     def score(self, histories: csr_matrix) -> Array:
         """x B for each history x: (B, M)."""
@@ -109,13 +114,13 @@ def _blocks(n: int) -> Iterator[slice]:
     return (slice(start, min(start + _BLOCK, n)) for start in range(0, n, _BLOCK))
 
 
-def _gram(train: csr_matrix, dtype: DTypeLike) -> Array:
+def gram(train: csr_matrix, dtype: DTypeLike) -> Array:
     """X^T X (M, M), dense and in C order, without a sparse product of all of it."""
     columns = train.tocsc()
-    gram = np.empty((train.shape[1], train.shape[1]), dtype)
-    for part in _blocks(len(gram)):
-        gram[part] = (columns[:, part].T @ train).toarray()
-    return gram
+    product = np.empty((train.shape[1], train.shape[1]), dtype)
+    for part in _blocks(len(product)):
+        product[part] = (columns[:, part].T @ train).toarray()
+    return product
 
 
 def invert(matrix: Array) -> None:

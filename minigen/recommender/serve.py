@@ -149,7 +149,7 @@ def _decoded(a: np.ndarray, arrays: Any, settings: Any, out: str) -> np.ndarray:
 
 def _linear_vae(arrays: Any, settings: Any, clicks: np.ndarray) -> np.ndarray:
     path = {name[5:]: array for name, array in arrays.items() if name.startswith("path.")}
-    score = {"ease": _ease, "spectral": _spectral}[settings["path"]]
+    score = {"ease": _ease, "edlae": _ease, "spectral": _spectral}[settings["path"]]
     said = np.maximum(score(path, {"gram": settings["path_gram"]}, clicks), 0)
     return _autoencoder(arrays, settings, clicks) + arrays["gain"] * np.log1p(said / (said.mean() or 1))
 
@@ -203,7 +203,7 @@ def _dense(h: np.ndarray, arrays: Any, layer: str) -> np.ndarray:
 SCORES: dict[str, Callable[[Any, Any, np.ndarray], np.ndarray]] = {
     "popularity": _popularity,
     "itemknn": _itemknn,
-    "ease": _ease,
+    **dict.fromkeys(("ease", "edlae"), _ease),
     "ials": _ials,
     "spectral": _spectral,
     **dict.fromkeys(("seed-vae", "ae", "dae", "mult-dae", "mult-vae", "beta-vae"), _autoencoder),
