@@ -19,6 +19,7 @@ EVENTS = [(f"u{n}", f"i{(n * k + k * k) % 17}") for n in range(40) for k in rang
 AUTOENCODERS = "seed-vae", "ae", "dae", "mult-dae", "mult-vae", "beta-vae"
 SETTINGS = {name: ["hidden=12", "latent=4", "epochs=2", "batch=10"] for name in AUTOENCODERS} | {
     "itemknn": ["neighbours=5"],
+    "edlae": ["l2=5"],
     "ials": ["factors=6", "epochs=3"],
     "spectral": ["factors=5"],
     "linear-vae": ["hidden=12", "latent=4", "epochs=2", "batch=10", "path_factors=5"],
@@ -65,6 +66,7 @@ def test_every_activation_is_served(activation, events, tmp_path):
     [
         ("mult-vae", "hidden=0"),
         ("linear-vae", "path=spectral"),
+        ("edlae", "locality=1"),
         ("recvae", "layers=0"),
         ("spectral", "gram=0"),
         ("cfgan", "rows=users"),
