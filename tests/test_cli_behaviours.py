@@ -90,3 +90,17 @@ def test_a_folder_of_behaviours_wants_a_target(tmp_path):
         (tmp_path / name / "train.txt").write_text("0 1 2\n1 0 2\n2 0\n")
         (tmp_path / name / "test.txt").write_text("0 0\n1 1\n2 2\n")
     assert "got None; there are buy, view" in refused("train", tmp_path, "--out", tmp_path / "run")
+
+
+def test_compare_sets_a_model_of_all_behaviours_beside_one_of_the_target_alone(events, run, tmp_path):
+    flags = ["--target", "purchase", "--split", "time", "--models", "popularity,behaviour-vae", "--budget", "1s"]
+    found, out = tmp_path / "found.json", tmp_path / "out"
+    done = minigen("compare", events, *flags, *SET, "--out", out, "--json", found)
+    assert done.returncode == 0, done.stderr
+    popularity, ours = json.loads(found.read_text())["rows"]
+    assert ours["settings"]["behaviours"] == "view,cart,purchase"
+    assert "behaviours" not in popularity["settings"]
+    trained = json.loads((run.parent / "rows.json").read_text())["rows"][0]
+    assert popularity["users"] == ours["users"] == trained["users"]
+    assert 0 < ours["metrics"]["recall@20"] <= 1
+    assert minigen("recommend", out / "winner", "--unknown").returncode == 0
