@@ -62,7 +62,7 @@ def _agree(form, hidden, rng, path=None, beta=0.3):
     terms, cache = autoencoder.forward(params, x, form, mask, eps, beta, path=path)
     grads = autoencoder.backward(cache, form, beta)
 
-    dropped = x.toarray() / np.linalg.norm(x.toarray(), axis=1, keepdims=True)
+    dropped = functional.normalize(torch.tensor(x.toarray()), dim=1).numpy()  # one row is empty
     if mask is not None:
         dropped[x.nonzero()] *= mask / form.keep
     tensors = {name: torch.tensor(w, requires_grad=True) for name, w in params.items()}
