@@ -93,7 +93,8 @@ def test_a_folder_of_behaviours_wants_a_target(tmp_path):
 
 
 def test_compare_sets_a_model_of_all_behaviours_beside_one_of_the_target_alone(events, run, tmp_path):
-    flags = ["--target", "purchase", "--split", "time", "--models", "popularity,behaviour-vae", "--budget", "1s"]
+    flags = ["--target", "purchase", "--split", "time", "--budget", "1s"]
+    flags += ["--models", "popularity,behaviour-vae"]
     found, out = tmp_path / "found.json", tmp_path / "out"
     done = minigen("compare", events, *flags, *SET, "--out", out, "--json", found)
     assert done.returncode == 0, done.stderr
