@@ -21,7 +21,7 @@ def speeds(document: Mapping[str, Any]) -> str:
     for preset in RACED:
         rows = [row for row in document["rows"] if row["preset"] == preset]
         for op in dict.fromkeys(row["op"] for row in rows):
-            if op.endswith(("step", "serve", "serve_compact")) or preset == RACED[0]:
+            if op.endswith(("step", "serve", "serve_compact", "explain")) or preset == RACED[0]:
                 lines.append(_line(preset, op, {row["backend"]: row for row in rows if row["op"] == op}))
     return "\n".join(lines)
 
