@@ -39,13 +39,10 @@ def write_animation(path: Path, frames: Sequence[tuple[str, Array]], shape: Shap
     from matplotlib.animation import PillowWriter
 
     canvas, writer = _Canvas(shape, data), PillowWriter(fps=PER_SECOND)
-    with writing(path) as beside:
-        gif = beside.with_suffix(".gif")  # the writer goes by the name
-        with writer.saving(canvas.figure, str(gif), dpi=72):
-            for title, rows in [*frames, *[frames[-1]] * PER_SECOND]:
-                canvas.show(rows, title)
-                writer.grab_frame()
-        gif.replace(beside)
+    with writing(path) as beside, writer.saving(canvas.figure, str(beside), dpi=72):
+        for title, rows in [*frames, *[frames[-1]] * PER_SECOND]:
+            canvas.show(rows, title)
+            writer.grab_frame()
 
 
 def tile(rows: Array, shape: tuple[int, int]) -> Array:

@@ -7,6 +7,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from glob import escape
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +24,13 @@ VERSION = 1
 def writing(path: Path) -> Iterator[Path]:
     """Hand out a name beside `path`, moved to `path` only when the block ends without an error.
 
-    What was half-written is removed.  A full disk or a folder without the right to write is an InputError.
+    What was half-written is removed, by a kill before this too.  A full disk or a folder without the right
+    to write is an InputError.
     """
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    beside = path.with_name(f".{os.getpid()}.tmp.{path.name}")  # the suffix tells writers the format
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        _clean(path.parent, escape(path.name))
         yield beside
         _sync(beside)
         if path.is_dir():
@@ -67,8 +70,7 @@ def save(run: Path, step: int, arrays: dict[str, Params], state: dict[str, Any])
     for old in run.glob("step-*"):
         if old.name != name:
             shutil.rmtree(old, ignore_errors=True)
-    for cut_off in run.glob(".*.tmp"):  # by a kill in the middle of a write
-        _remove(cut_off)
+    _clean(run, "*")
 
 
 def load(run: Path) -> tuple[dict[str, Params], dict[str, Any]]:
@@ -127,6 +129,12 @@ def _latest(run: Path) -> str | None:
         return (run / "LATEST").read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError):
         return None
+
+
+def _clean(folder: Path, names: str) -> None:
+    """Remove what a kill in the middle of a write left half-written."""
+    for cut_off in folder.glob(f".*.tmp.{names}"):
+        _remove(cut_off)
 
 
 def _remove(path: Path) -> None:
