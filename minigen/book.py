@@ -10,6 +10,7 @@ import inspect
 import json
 import os
 from collections.abc import Callable, Iterable, Sequence
+from html import escape
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -41,10 +42,14 @@ def show(*things: Callable[..., Any] | type) -> Page:
 
 
 def page_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Page:
-    """Rows of texts and numbers as a table of the page; a | in a text is no border."""
-    texts = [[str(cell).replace("|", "\\|") for cell in row] for row in rows]
-    lines = [columns, ["---"] * len(columns), *texts]
+    """Rows of texts and numbers as a table of the page; a | in a text is no border, a <tag> no markup."""
+    head, *texts = [[_cell(cell) for cell in row] for row in (columns, *rows)]
+    lines = [head, ["---"] * len(columns), *texts]
     return Page("\n".join("| " + " | ".join(line) + " |" for line in lines))
+
+
+def _cell(what: Any) -> str:
+    return " ".join(escape(str(what), quote=False).replace("|", "\\|").splitlines())
 
 
 def measured(name: str) -> dict[str, Any]:

@@ -31,6 +31,11 @@ def test_a_table_has_its_borders_alone():
     assert page.splitlines() == ["| what | size |", "| --- | --- |", "| \\|g\\| | 2 |", "| w | 3.5 |"]
 
 
+def test_names_from_the_data_stay_text_in_a_table():
+    page = page_table(["name"], [["<script>alert('x')</script>\n&amp; a | line"]])
+    assert page.splitlines()[2:] == ["| &lt;script&gt;alert('x')&lt;/script&gt; &amp;amp; a \\| line |"]
+
+
 def test_reported_figures_are_read_by_name():
     assert measured("gan-ring")["rows"]
 
