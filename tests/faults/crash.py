@@ -1,4 +1,4 @@
-"""Kills training with SIGKILL and resumes it, again and again: the end must be that of a run never stopped.
+"""Kills commands with SIGKILL and resumes them, again and again: the end must be that of one never stopped.
 
     python tests/faults/crash.py --kills 5 --json results/reliability.json
 
@@ -9,8 +9,10 @@ The other half come after some milliseconds.  A process is forked from here, whe
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -34,20 +36,14 @@ from minigen.cli import main as minigen_command
 from minigen.provenance import Clock
 
 SMALL, POINTS = ["hidden=24", "epochs=2", "batch=30"], ["hidden=24", "epochs=2", "batch=6400"]
+TRAINED = ("mult-vae", "seed-vae", "ae", "dae", "mult-dae", "beta-vae", "linear-vae", "recvae")
+BACKENDS = ("numpy", "numba")
 WORK = {  # command, model, backend -> its settings
-    ("train", "mult-vae", "numpy"): [*SMALL, "latent=8", "patience=0"],
-    ("train", "mult-vae", "numba"): [*SMALL, "latent=8", "patience=0"],
-    ("train", "seed-vae", "numpy"): [*SMALL, "latent=8", "patience=0"],
-    ("train", "seed-vae", "numba"): [*SMALL, "latent=8", "patience=0"],
-    ("train", "recvae", "numpy"): [*SMALL, "latent=8", "patience=0"],
-    ("train", "recvae", "numba"): [*SMALL, "latent=8", "patience=0"],
-    ("train", "cfgan", "numpy"): ["hidden=24", "epochs=3"],
-    ("train", "cfgan", "numba"): ["hidden=24", "epochs=3"],
-    ("generate", "gan", "numpy"): POINTS,
-    ("generate", "wgan-gp", "numpy"): POINTS,
-    ("generate", "vae", "numpy"): POINTS,
-    ("generate", "iwae", "numpy"): POINTS,
+    ("train", model, backend): [*SMALL, "latent=8", "patience=0"] for model in TRAINED for backend in BACKENDS
 }
+WORK |= {("train", "cfgan", backend): ["hidden=24", "epochs=3"] for backend in BACKENDS}
+WORK |= {("generate", model, "numpy"): POINTS for model in ("gan", "wgan-gp", "vae", "iwae")}
+WORK |= {("compare", "ease,mult-vae", backend): [*SMALL, "latent=8"] for backend in BACKENDS}
 WRITES = {"os.rename", "os.mkdir", "os.remove", "os.rmdir", "shutil.rmtree"}
 
 
@@ -88,23 +84,38 @@ def finish(words: list[str], run: Path, count: Path) -> int:
 
 
 def resumed(words: list[str], run: Path) -> list[str]:
-    """The same command, to go on where there is something to go on with."""
-    return [*words, "--resume"] if (run / "ids.json").exists() or (run / "LATEST").exists() else words
+    """The same command, to go on where there is something to go on with; `compare` does so of itself."""
+    going = words[0] != "compare" and ((run / "ids.json").exists() or (run / "LATEST").exists())
+    return [*words, "--resume"] if going else words
 
 
 def outcome(run: Path) -> dict[str, bytes]:
-    """What a run leaves: weights, state, ids, pictures' frames."""
+    """What a run leaves: weights, state, ids, pictures' frames, and of a trial all but its seconds."""
     names = ("*.safetensors", "*.json", "*.npy")
-    return {str(p.relative_to(run)): p.read_bytes() for name in names for p in sorted(run.rglob(name))}
+    left = {str(p.relative_to(run)): p.read_bytes() for name in names for p in sorted(run.rglob(name))}
+    return {name: re.sub(rb'"seconds": [^,}]+', b"", content) for name, content in left.items()}
+
+
+def half_written(run: Path) -> list[Path]:
+    """Files that a kill cut off and nobody removed."""
+    return list(run.rglob(".*.tmp.*"))
+
+
+def words_of(work: tuple[str, str, str], folder: Path) -> list[str]:
+    """The command of one kind of run, but for the folder that it writes to, which stands last."""
+    command, model, backend = work
+    settings = [f"--set={setting}" for setting in WORK[work]]
+    settings += [f"--set=backend={backend}"] if command != "generate" else []
+    if command == "compare":  # time for all that there is to try: what is measured then decides nothing
+        return [command, str(folder / "split"), "--models", model, *settings, "--budget=9h", "--out"]
+    data = [str(folder / "split"), "--model", model] if command == "train" else [model, "--data=ring"]
+    return [command, *data, *settings, "--checkpoint-seconds=0", "--out"]
 
 
 def campaign(work: tuple[str, str, str], kills: int, folder: Path, moments: random.Random) -> dict[str, Any]:
     """Kill one kind of run `kills` times; what came of it."""
     command, model, backend = work
-    settings = [f"--set={setting}" for setting in WORK[work]]
-    settings += [f"--set=backend={backend}"] if command == "train" else []
-    data = [str(folder / "split"), "--model", model] if command == "train" else [model, "--data=ring"]
-    words = [command, *data, *settings, "--checkpoint-seconds=0", "--out"]
+    words = words_of(work, folder)
     count, whole = folder / "count", folder / f"{model}-{backend}-whole"
     finish([*words, str(whole)], whole, count)  # compiled, cached: the next one is timed
     shutil.rmtree(whole)
@@ -127,7 +138,7 @@ def campaign(work: tuple[str, str, str], kills: int, folder: Path, moments: rand
         row["inside_a_write"] += inside
         finish(resumed([*words, str(run)], run), run, count)
         row["identical"] += outcome(run) == outcome(whole)
-        row["half_written"] += len(list(run.rglob("*.tmp")))
+        row["half_written"] += len(half_written(run))
     return row
 
 
@@ -145,18 +156,20 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--json", type=Path, required=True)
     options.add_argument("--kills", type=int, default=5, help="of each kind of run")
-    options.add_argument("--only", default="", help="kinds, such as train-mult-vae-numpy, apart by commas")
+    options.add_argument("--only", default="", help="kinds, such as train-mult-vae-numpy, apart by ;")
     given = options.parse_args()
+    asked = [work for work in WORK if not given.only or "-".join(work) in given.only.split(";")]
+    before = json.loads(given.json.read_text("utf-8"))["rows"] if given.json.exists() else []
+    crashes = [row for row in before if row["check"] == "crash"]
+    rows = {(row["command"], row["model"], row["backend"]): row for row in crashes}
     clock, moments = Clock(), random.Random(0)
-    rows = []
     with TemporaryDirectory() as name:
         make_split(Path(name))
-        for work in WORK:
-            if given.only and "-".join(work) not in given.only.split(","):
-                continue
-            rows.append(campaign(work, given.kills, Path(name), moments))
-            print(*rows[-1].values(), flush=True)
-            record(given.json, "crash", rows, f"python tests/faults/crash.py --kills {given.kills}", clock)
+        for work in asked:
+            rows[work] = campaign(work, given.kills, Path(name), moments)
+            print(*rows[work].values(), flush=True)
+            found = [rows[known] for known in WORK if known in rows]
+            record(given.json, "crash", found, f"python tests/faults/crash.py --kills {given.kills}", clock)
 
 
 if __name__ == "__main__":
