@@ -8,7 +8,7 @@ NOTEBOOKS := $(CHAPTERS:chapters/%.md=notebooks/%.ipynb)
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-all test-oldest test-oracle lint lab notebooks clean
+.PHONY: help demo test test-all test-oldest test-oracle lint coverage mutants lab notebooks clean
 
 help:  ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*  ## \(.*\)/\1\t\2/p' Makefile | while IFS="$$(printf '\t')" read -r name text; \
@@ -18,7 +18,7 @@ demo: .venv/.installed  ## Train on real purchases and write a report to minigen
 	$(BIN)/minigen demo
 
 # One BLAS thread a worker: two of them fill two cores.
-test test-all test-oldest test-oracle: export OPENBLAS_NUM_THREADS = 1
+test test-all test-oldest test-oracle coverage mutants: export OPENBLAS_NUM_THREADS = 1
 
 test: lint  ## Linters, types and the fast tests
 	$(PYTEST) -m "not slow"
@@ -34,6 +34,17 @@ lint: .venv/.installed-dev
 
 test-oracle: .venv/.installed-dev .venv/.installed-oracle  ## Compare with PyTorch's autograd (a large download)
 	$(PYTEST) tests/oracles
+
+# Coverage does not see into compiled kernels: their tests run once more as plain Python.
+coverage: .venv/.installed-dev  ## Lines and branches of minigen/ that the fast tests reach
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest -n 2 -m "not slow"
+	NUMBA_DISABLE_JIT=1 $(BIN)/coverage run -m pytest $(shell grep -lE 'numba|backends' tests/test_*.py) -n 2 -m "not slow"
+	$(BIN)/coverage combine
+	$(BIN)/python tests/faults/covered.py --json results/reliability.json
+
+mutants: .venv/.installed-dev  ## Slips planted in the mathematics, and those that no test notices
+	$(BIN)/python tests/faults/mutate.py --json results/reliability.json
 
 lab: .venv/.installed-notebooks  ## Open the book's notebooks in JupyterLab
 	$(BIN)/jupyter lab --ServerApp.root_dir="$(CURDIR)" --LabApp.default_url=/lab/tree/$(firstword $(sort $(NOTEBOOKS)))

@@ -49,6 +49,7 @@ setup(
             *NOTEBOOKS,
             "setuptools>=77",
             "pytest-xdist>=3.5",
+            "coverage>=7.10",
             "ruff==0.17.*",  # a new release of a linter must not turn an old checkout red
             "mypy==2.4.*",
             "scipy-stubs>=1.17",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -55,12 +56,17 @@ def kill_within(words: list[str], run: Path, steps: int, seconds: float) -> bool
     return False
 
 
-@pytest.mark.parametrize("model", ["mult-vae", "seed-vae"])
-def test_kills_at_random_moments(model, tmp_path):
+@pytest.fixture
+def events(tmp_path):
     rng = np.random.default_rng(0)
-    events = tmp_path / "events.csv"
+    path = tmp_path / "events.csv"
     lines = [f"u{user},i{item}" for user in range(120) for item in rng.choice(200, 15, replace=False)]
-    events.write_text("user,item\n" + "\n".join(lines) + "\n")
+    path.write_text("user,item\n" + "\n".join(lines) + "\n")
+    return path
+
+
+@pytest.mark.parametrize("model", ["mult-vae", "seed-vae"])
+def test_kills_at_random_moments(model, events, tmp_path):
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     finish(command(events, whole, model))
     moments = random.Random(1)
@@ -77,3 +83,29 @@ def test_kills_at_random_moments(model, tmp_path):
     assert found.read_bytes() == expected.read_bytes()
     assert (found.parent / "state.json").read_bytes() == (expected.parent / "state.json").read_bytes()
     assert not list(cut.rglob(".*.tmp.*")), "half-written files are left"
+
+
+def test_a_contest_that_is_killed_goes_on_to_the_same_end(events, tmp_path):
+    sets = [f"--set={setting}" for setting in ("hidden=24", "latent=8", "epochs=2", "batch=30")]
+    contest = ["compare", str(events), "--models=ease,mult-vae", "--budget=9h", "--k-core=1", *sets, "--out"]
+    words = [sys.executable, "-m", "minigen", *contest]
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    finish([*words, str(whole)])
+    for trials in (1, 5, 12):
+        process = subprocess.Popen([*words, str(cut)], stdout=subprocess.DEVNULL)
+        while process.poll() is None and len(list(cut.glob("*/trial-*.json"))) < trials:
+            time.sleep(0.001)
+        assert process.poll() is None, "it ended before it was killed"
+        process.kill()
+        process.wait()
+    finish([*words, str(cut)])
+    assert outcome(cut) == outcome(whole)
+    assert len(outcome(whole)) > 12
+    assert not list(cut.rglob(".*.tmp.*")), "half-written files are left"
+
+
+def outcome(contest: Path) -> dict[str, bytes]:
+    """The winner and every trial, but for the seconds that it took."""
+    files = [*contest.glob("*/trial-*.json"), *contest.rglob("*.safetensors"), *contest.rglob("state.json")]
+    seconds = re.compile(rb'"seconds": [^,}]+')
+    return {str(file.relative_to(contest)): seconds.sub(b"", file.read_bytes()) for file in files}
