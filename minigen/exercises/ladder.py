@@ -58,7 +58,7 @@ def the_pull_of_a_mixture(mixture_pull: Answer) -> None:
     for place, words in (((-1.0, 0.3, 2.4), "near the means"), ((60.0, -45.0), "far from all means")):
         z = np.array(place)
         old = np.full((len(z), 1), means[1]), np.full((len(z), 1), log_vars[1])
-        _, cache = composite_log_prob_forward(z[:, None], *old, shares)
+        _, cache = composite_log_prob_forward(z[:, None], *old, tuple(shares))
         wanted = composite_log_prob_backward(np.ones(len(z)), cache)[:, 0]
         got = np.asarray(mixture_pull(z, means, log_vars, shares), dtype=float)
         if not np.isfinite(got).all():

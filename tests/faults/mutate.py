@@ -116,8 +116,7 @@ def slips(path: Path) -> Iterator[Slip]:
     """Every slip of a module."""
     tree = ast.parse(path.read_text("utf-8"))
     for function in [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]:
-        body = [node for statement in function.body for node in _sites(statement)]
-        for node in body:
+        for node in [node for statement in function.body for node in _sites(statement)]:
             for change in _changes(node):
                 before, old = ast.unparse(node), copy.copy(node.__dict__)
                 change()
@@ -222,7 +221,8 @@ def campaign(name: str, end: float) -> dict[str, Any]:
     path, tests = ROOT / name, TARGETS[name]
     if not survives(path, None, tests):
         sys.exit(f"{name}: its tests fail as things stand")
-    row: dict[str, Any] = {"module": name, "planted": 0, "killed": 0, "survivors": [], "digest": _digest(name)}
+    row: dict[str, Any] = {"module": name, "planted": 0, "killed": 0, "survivors": []}
+    row["digest"] = _digest(name)
     for slip in slips(path):
         if time.monotonic() > end:
             return row | {"digest": ""}
