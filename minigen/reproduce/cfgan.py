@@ -31,7 +31,7 @@ CHOICE = "ndcg@100"  # what a choice is made by, as everywhere
 VALIDATION_SHARE = 0.2
 PASSES = 750, 800, 850, 900, 950, 1000  # of G, among which the authors draw
 
-FULL, RECIPE, TUNED = "cfgan", "cfgan, authors' epochs", "cfgan, tuned"
+FULL, RECIPE, TUNED = "cfgan", "cfgan, authors' epochs", "cfgan, alpha by validation"
 ALONE, SQUARES = "gan weight 0", "squares for the adversary"
 VARIANTS: dict[str, dict[str, Any]] = {
     FULL: {},
@@ -45,11 +45,10 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "noise beside the row": {"noise": 100},
     "D frozen": {"passes_d": 0},
 }
+_WEIGHTS = (0.003, 0.01, 0.03, 0.1, 0.3)  # each form has one weight, and as many values are tried
 TRIED: dict[str, list[dict[str, Any]]] = {
-    SQUARES: [{"clicks": c} for c in (0.003, 0.01, 0.03, 0.1, 0.3)],
-    TUNED: [
-        {"alpha": alpha, "zr": share, "pm": share} for alpha in (0.03, 0.1, 0.3) for share in (0.5, 0.7, 0.9)
-    ],
+    SQUARES: [{"clicks": weight} for weight in _WEIGHTS],
+    TUNED: [{"alpha": weight} for weight in _WEIGHTS],
 }
 _IALS = (("factors", (16, 32, 64)), ("alpha0", (0.1, 0.3, 1.0)), ("l2", (0.001, 0.003, 0.01, 0.03)))
 BASELINES: dict[type[Recommender], list[dict[str, Any]]] = {
