@@ -155,7 +155,7 @@ def forward(
     Liang et al. 2018, eq. 4 and 5, and for the penalty the authors' code of Mult-DAE.
     """
     mu, log_var, caches = encode(params, x, form, mask, ops)
-    z, kl, caches["z"], caches["kl"], caches["path"] = mu, 0.0, None, None, None
+    z, kl, caches["z"], caches["kl"], caches["path"] = mu, 0.0, None, None, path
     if log_var is not None:
         z, caches["z"] = ops.reparameterise_forward(mu, log_var, eps)
         kl, caches["kl"] = ops.gaussian_kl_forward(mu, log_var)
@@ -163,7 +163,6 @@ def forward(
     logits, decoder_caches = decode(params, z, form, out, ops)
     if path is not None:
         logits += params["gain"] * path
-        caches["path"] = path
     if form.likelihood == "multinomial":
         # The logits are needed no more: their gradient takes their place.
         nll, caches["nll"] = ops.softmax_nll_forward(logits, x, out=logits)
@@ -175,17 +174,10 @@ def forward(
 
 
 def backward(
-    cache: Cache,
-    form: Form,
-    beta: float,
-    buffers: Buffers | None = None,
-    ops: Backend = NUMPY,
+    cache: Cache, form: Form, beta: float, buffers: Buffers | None = None, ops: Backend = NUMPY,
     whole: bool = True,
-) -> Params:
-    """Gradients of `forward`'s loss in every parameter, by name.   [eq:beta-elbo-backward]
-
-    Unless `whole`, those of large weights may be left a `Product`.
-    """
+) -> Params:  # fmt: skip
+    """Every gradient, by name; of large weights a `Product` unless `whole`.   [eq:beta-elbo-backward]"""
     if form.likelihood == "multinomial":
         d_logits = ops.softmax_nll_backward(1.0, cache.nll)
     else:
@@ -203,14 +195,9 @@ def backward(
 
 
 def hidden_backward(
-    d_h: Array,
-    cache: Any,
-    form: Form,
-    beta: float,
-    buffers: Buffers | None = None,
-    ops: Backend = NUMPY,
+    d_h: Array, cache: Any, form: Form, beta: float, buffers: Buffers | None = None, ops: Backend = NUMPY,
     whole: bool = True,
-) -> Params:
+) -> Params:  # fmt: skip
     """Gradients below the output layer: of beta KL, and from d_h (B, H) in what that layer reads."""
     _, activate_backward = activation(form, ops)
     grads: Params = {}
@@ -230,8 +217,7 @@ def hidden_backward(
     # The clicks themselves are data: nothing below the first layer wants a gradient.
     def clicks_layer(name: str, d_y: Array, layer: Any) -> None:
         out = None if buffers is None else buffers.like(f"d_w_{name}", layer.w)
-        d_w_and_b = ops.sparse_dense_backward(d_y, layer, False, out, whole)[1:]
-        grads[f"w_{name}"], grads[f"b_{name}"] = d_w_and_b
+        _, grads[f"w_{name}"], grads[f"b_{name}"] = ops.sparse_dense_backward(d_y, layer, False, out, whole)
 
     d_below: Any = None
     for name, (d_y, layer) in heads.items():

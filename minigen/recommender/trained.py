@@ -169,8 +169,7 @@ class AutoencoderRecommender(Recommender):
 
     def start(self, rows: csr_matrix) -> None:
         """Draw the weights that training on `rows` (U, M) begins with."""
-        config = self.config
-        rng = np.random.default_rng([config.seed, 0])
+        config, rng = self.config, np.random.default_rng([self.config.seed, 0])
         self._steps_per_epoch = math.ceil(rows.shape[0] / config.batch)
         drawn = autoencoder.init_params(rows.shape[1], config.hidden, config.latent, config.form, rng)
         self.params = self.ops.put(drawn)
@@ -208,8 +207,7 @@ class AutoencoderRecommender(Recommender):
         """The loss of a batch in its terms, and its gradient in every parameter."""
         form, ops = self.config.form, self.ops
         terms, cache = autoencoder.forward(params, x, form, mask, eps, beta, self._buffers, ops)
-        # Adam multiplies large gradients itself; others want them whole.
-        whole = bool(form.l2 or self._proposal) or self.config.optimizer != "adam"
+        whole = bool(form.l2 or self._proposal) or self.config.optimizer != "adam"  # Adam can multiply itself
         return terms, autoencoder.backward(cache, form, beta, self._buffers, ops, whole)
 
     def score(self, histories: csr_matrix) -> Array:
