@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors import SafetensorError
 from scipy import sparse
 
 from minigen.data.interactions import HeldOut
@@ -169,11 +170,11 @@ def test_a_failed_write_leaves_the_last_checkpoint_and_nothing_half_written(tmp_
     run, arrays = tmp_path / "run", {"weights": {"w": np.arange(3.0)}}
     checkpoint.save(run, 1, arrays, {"model": "x"})
 
-    def full(self, data):
-        self.touch()
-        raise OSError(28, "No space left on device")
+    def full(arrays, file):
+        Path(file).touch()
+        raise SafetensorError("I/O error: No space left on device (os error 28)")
 
-    monkeypatch.setattr(Path, "write_bytes", full)
+    monkeypatch.setattr("safetensors.numpy.save_file", full)
     with pytest.raises(InputError, match="No space left on device") as error:
         checkpoint.save(run, 2, arrays, {"model": "x"})
     assert "\n" not in str(error.value)

@@ -54,18 +54,24 @@ def save(run: Path, step: int, arrays: dict[str, Params], state: dict[str, Any])
 
     Raises InputError where the disk is full or read-only; the last good checkpoint is then still there.
     """
-    from safetensors.numpy import save as to_bytes
+    from safetensors import SafetensorError
+    from safetensors.numpy import save_file
 
     name = f"step-{step}"
     if _latest(run) == name:
         name = f"step-{step}+"  # the same step again: never take away what LATEST names
     with writing(run / name) as beside:
         beside.mkdir()
-        for file, named in arrays.items():
-            contiguous = {key: np.ascontiguousarray(array) for key, array in named.items()}
-            (beside / f"{file}.safetensors").write_bytes(to_bytes(contiguous))
         head = {"format": FORMAT, "version": VERSION, "step": step}
         (beside / "state.json").write_text(json.dumps(head | state, indent=1), encoding="utf-8")
+        for file, named in arrays.items():
+            contiguous = {key: np.ascontiguousarray(array) for key, array in named.items()}
+            path = beside / f"{file}.safetensors"
+            try:
+                save_file(contiguous, path)  # without a copy of them
+            except SafetensorError as error:
+                raise OSError(str(error)) from None
+            shutil.copymode(beside / "state.json", path)  # it is for the owner's eyes alone else
     write_text(run / "LATEST", name + "\n")
     for old in run.glob("step-*"):
         if old.name != name:
