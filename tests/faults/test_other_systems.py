@@ -17,7 +17,7 @@ import subprocess, threadpoolctl, typer
 
 for name in ("fcntl", "grp", "posix", "pwd", "resource", "syslog", "termios", "tty"):
     sys.modules[name] = None
-POSIX = "chown fork geteuid getloadavg getpgid getuid killpg mkfifo nice sched_getaffinity setsid uname"
+POSIX = "chown fork geteuid getloadavg getpgid getuid killpg mkfifo nice sched_getaffinity setsid"
 POSIX += " sched_getscheduler"
 for name in POSIX.split():
     delattr(os, name)
