@@ -35,11 +35,11 @@ lint: .venv/.installed-dev
 test-oracle: .venv/.installed-dev .venv/.installed-oracle  ## Compare with PyTorch's autograd (a large download)
 	$(PYTEST) tests/oracles
 
-# Coverage does not see into compiled kernels: their tests run once more as plain Python.
+# Coverage does not see into compiled kernels: tests of them at small sizes run once more, as plain Python.
 coverage: .venv/.installed-dev  ## Lines and branches of minigen/ that the fast tests reach
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest -n 2 -m "not slow"
-	NUMBA_DISABLE_JIT=1 $(BIN)/coverage run -m pytest $(shell grep -lE 'numba|backends' tests/test_*.py) -n 2 -m "not slow"
+	NUMBA_DISABLE_JIT=1 $(BIN)/coverage run -m pytest -n 2 -m kernels
 	$(BIN)/coverage combine
 	$(BIN)/python tests/faults/covered.py --json results/reliability.json
 

@@ -8,6 +8,7 @@ import numba
 import numpy as np
 import pytest
 from scipy import sparse
+from test_parity import thresholds
 
 from minigen import backends
 from minigen.ops.product import Product
@@ -63,6 +64,15 @@ def test_the_step_is_that_of_the_whole_gradient(layer, dtype, t, threads):
         np.testing.assert_allclose(got, wanted, rtol=tolerance, atol=tolerance * abs(wanted).max())
         np.testing.assert_array_equal(got == 0, wanted == 0)
     np.testing.assert_allclose(product.whole(), d_w, rtol=0, atol=10 * tolerance * abs(d_w).max())
+
+
+@pytest.mark.kernels
+@pytest.mark.parametrize("layer", [dense, clicks])
+def test_so_it_is_of_small_layers(layer, monkeypatch):
+    monkeypatch.setitem(globals(), "B", 12)
+    monkeypatch.setitem(globals(), "M", 90)
+    with thresholds(0):
+        test_the_step_is_that_of_the_whole_gradient(layer, np.float32, 63, None)
 
 
 @pytest.mark.parametrize("layer", [dense, clicks])

@@ -194,6 +194,7 @@ def test_learns_what_popularity_cannot_know(rows):
     assert reached > 1.5 * baseline
 
 
+@pytest.mark.kernels
 @pytest.mark.parametrize(
     "settings",
     [{}, {"noise": 2}, {"gan": 0.0, "clicks": 0.4}, {"zr": 0.0, "pm": 1.0, "clicks": 0.3}, {"batch_g": 64}],

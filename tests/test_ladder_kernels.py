@@ -42,6 +42,7 @@ def assert_computes_the_layer(rung: Rung, shape: tuple[int, int, int], dtype: ty
     assert all(map(np.array_equal, (x, w, b), before))
 
 
+@pytest.mark.kernels
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("rung", FAST, ids=lambda rung: rung.name)
 @settings(max_examples=40, deadline=None)
@@ -63,6 +64,7 @@ def test_the_widest_dtype_wins():
     assert y == pytest.approx(1.2, rel=1e-15)
 
 
+@pytest.mark.kernels
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("more", [-1, 0, 1])
 def test_long_sums_are_added_piece_by_piece(dtype, more):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from minigen import iwae, vae
 from minigen.errors import InputError
 from minigen.ops import AdamState, adam_step
 from minigen.reproduce import iwae_mnist
-from minigen.reproduce.iwae_mnist import BATCH, STEPS, Experiment, Settings, nll_nats, row_of
+from minigen.reproduce.iwae_mnist import BATCH, SIZES, STEPS, Experiment, Settings, nll_nats, row_of
 from minigen.training import checkpoint
 from minigen.training.loop import Plan, train
 
@@ -24,14 +25,14 @@ def images(rng):
     return grey.astype(np.uint8)
 
 
-def drawn(images, rows, k, rng):
-    """Bits and noise as the compiled step draws them: pixel by pixel, the black ones passed over."""
-    x = np.zeros((len(rows), 784), np.float32)
+def drawn(images, rows, shape, rng):
+    """Bits and noise (B, K, Z) as the compiled step draws them: by pixel, the black ones passed over."""
+    x = np.zeros((len(rows), images[0].size), np.float32)
     for bits, image in zip(x, images[rows].reshape(len(rows), -1)):
         for pixel in np.flatnonzero(image):
             bits[pixel] = rng.random() < image[pixel] / np.float32(255)
-    eps = np.array([rng.standard_normal() for _ in range(len(rows) * k * 50)], np.float32)
-    return x, eps.reshape(len(rows), k, 50)
+    eps = np.array([rng.standard_normal() for _ in range(len(rows) * shape[0] * shape[1])], np.float32)
+    return x, eps.reshape(len(rows), *shape)
 
 
 def test_the_schedule_is_the_papers():
@@ -44,19 +45,25 @@ def test_the_schedule_is_the_papers():
     np.testing.assert_allclose([settings.lr(e - 1) for e in [*firsts[1:], 3280]], rates)
 
 
-@pytest.mark.parametrize("k", [1, 5])
-def test_compiled_steps_are_those_written_out(images, k):
-    """Ten steps against `iwae_forward`, `iwae_backward` and `adam_step`; then the estimate of the NLL."""
-    experiment = Experiment(Settings(k), images, steps=10)
+SMALL = pytest.param(3, (36, 7, 6, 4), 66, marks=pytest.mark.kernels)  # and so many that moments are flushed
+
+
+@pytest.mark.parametrize("k, sizes, n", [(1, SIZES, 10), (5, SIZES, 10), SMALL])
+def test_compiled_steps_are_those_written_out(images, k, sizes, n, monkeypatch):
+    """Some steps against `iwae_forward`, `iwae_backward` and `adam_step`; then the estimate of the NLL."""
+    monkeypatch.setattr(iwae_mnist, "SIZES", sizes)
+    side, latent = math.isqrt(sizes[0]), sizes[-1]
+    images = images[:, :side, :side]
+    experiment = Experiment(Settings(k), images, steps=n)
     params = {name: w.astype(np.float64) for name, w in experiment.params.items()}
     before = {name: w.copy() for name, w in params.items()}
     states = {name: AdamState.zeros_like(w) for name, w in params.items()}
-    rows = np.random.default_rng(3).integers(0, 120, 200)
+    rows = np.random.default_rng(3).integers(0, 120, n * BATCH)
     logged = experiment.train_step(rows, np.random.default_rng(7), step=0)
 
     rng, losses = np.random.default_rng(7), []
-    for batch in rows.reshape(10, BATCH):
-        x, eps = (a.astype(np.float64) for a in drawn(images, batch, k, rng))
+    for batch in rows.reshape(n, BATCH):
+        x, eps = (a.astype(np.float64) for a in drawn(images, batch, (k, latent), rng))
         loss, cache = iwae.iwae_forward(params, x, eps)
         grads = iwae.iwae_backward(1.0, cache)
         losses.append(loss)
@@ -68,14 +75,14 @@ def test_compiled_steps_are_those_written_out(images, k):
         m, v = states[name].m, states[name].v
         np.testing.assert_allclose(arrays[f"m.{name}"], m, atol=1e-4 * np.abs(m).max(), err_msg=name)
         np.testing.assert_allclose(arrays[f"v.{name}"], v, atol=1e-4 * v.max(), err_msg=name)
-        assert arrays[f"t.{name}"] == 10
+        assert arrays[f"t.{name}"] == n
         # Adam divides by |d_w|: where that is next to nothing, rounding may turn a whole step around.
         off = np.linalg.norm(experiment.params[name] - w)
         assert off < 1e-3 * np.linalg.norm(w - before[name]), name
 
     got = nll_nats(experiment.params, images[:3], 100, seed=4)
-    x, eps = drawn(images, np.arange(3), 50, rng := np.random.default_rng([4, 5, 0]))
-    more = [rng.standard_normal() for _ in range(3 * 50 * 50)]
+    x, eps = drawn(images, np.arange(3), (50, latent), rng := np.random.default_rng([4, 5, 0]))
+    more = [rng.standard_normal() for _ in range(3 * 50 * latent)]
     eps = np.concatenate([eps, np.array(more, np.float32).reshape(eps.shape)], axis=1)
     log_w, _ = iwae.log_weights(experiment.params, x, eps, vae.Form())
     np.testing.assert_allclose(got, np.log(100) - np.logaddexp.reduce(log_w, axis=1), rtol=1e-5)
