@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -98,6 +99,61 @@ def test_spills_are_seen(kernels) -> None:
 
     ptx = cuda_compile.to_ptx(Declared("spills", spills, "vector vector"), 80)
     assert cuda_compile.assemble(ptx, 80)["stack_bytes"] >= 1600
+
+
+SAID = """\
+ptxas info    : Compiling entry function 'tile' for 'sm_80'
+    16 bytes stack frame, 8 bytes spill stores, 12 bytes spill loads
+ptxas info    : Used 40 registers, used 1 barriers, 2048 bytes smem, 400 bytes cmem[0]
+"""
+
+
+@pytest.fixture
+def assembler(monkeypatch) -> SimpleNamespace:
+    """What stands in for ptxas says `stderr`, and ends with `returncode`."""
+    done = SimpleNamespace(returncode=0, stderr=SAID, stdout="Cuda tools, release 13.0, V13.0.88\n")
+    file = SimpleNamespace(stem="ptxas", locate=lambda: Path("bin", "ptxas"))
+    monkeypatch.setattr(cuda_compile, "files", lambda name: [SimpleNamespace(stem="nvcc"), file])
+    monkeypatch.setattr(cuda_compile, "subprocess", SimpleNamespace(run=lambda command, **_: done))
+    return done
+
+
+def test_the_words_of_the_assembler_become_figures(assembler) -> None:
+    figures = {"registers": 40, "shared_bytes": 2048, "stack_bytes": 16, "spill_bytes": 20}
+    assert cuda_compile.assemble("", 80) == figures
+    assembler.stderr = "ptxas fatal : Unresolved extern function\n"
+    assembler.returncode = 255
+    with pytest.raises(InputError, match="refuses a kernel: ptxas fatal"):
+        cuda_compile.assemble("", 80)
+
+
+def test_every_kernel_has_a_row_for_each_type_and_architecture(assembler, monkeypatch) -> None:
+    monkeypatch.setattr(cuda_compile, "to_ptx", lambda kernel, architecture, real: "")
+    monkeypatch.setattr(cuda_compile, "version", {"numba-cuda": "0.30.4"}.get)
+    about, rows = cuda_compile.settings(), list(cuda_compile.rows())
+    assert (about["ptxas"], about["numba_cuda"]) == ("13.0", "0.30.4")
+    kinds = {(row["arch"], row["dtype"]) for row in rows}
+    assert len(kinds) == len(about["architectures"]) * len(about["dtypes"])
+    assert len(rows) == len(kinds) * len({row["kernel"] for row in rows})
+
+
+def test_every_kernel_can_be_declared_to_the_compiler() -> None:
+    from numba import types
+
+    for kernel in cuda_compile.every_kernel():
+        signature = cuda_compile._signature(kernel, "float64")
+        assert len(signature) == kernel.function.__code__.co_argcount, kernel.name
+        assert types.float64[::1] in signature or "vector" not in kernel.types.split(), kernel.name
+
+
+def test_without_the_assembler_the_message_says_what_to_install(monkeypatch) -> None:
+    def missing(name):
+        raise cuda_compile.PackageNotFoundError(name)
+
+    for absent in (missing, lambda name: None):
+        monkeypatch.setattr(cuda_compile, "files", absent)
+        with pytest.raises(InputError, match=r"pip install 'minigen\[cuda-compile\]'"):
+            cuda_compile.ptxas()
 
 
 def test_the_reported_figures_are_those_of_the_kernels_that_there_are() -> None:
