@@ -128,6 +128,9 @@ def test_lists_and_tables(split, tmp_path):
     assert filters.read_list(tmp_path / "out.txt") == ["003", "Blue Bag"]
     with pytest.raises(InputError, match="No such file"):
         filters.read_list(tmp_path / "absent.txt")
+    (tmp_path / "latin.txt").write_bytes("Café Mug".encode("latin-1"))
+    with pytest.raises(InputError, match="no text in UTF-8"):
+        filters.read_list(tmp_path / "latin.txt")
     table = tmp_path / "items.csv"
     table.write_text("item,category,stock\n000,Bags,3\n001,bags,0\n002,Cups,3\n999,bags,3\n")
     np.testing.assert_array_equal(np.flatnonzero(filters.where(split, table, ["category=bags"])), [0, 1])

@@ -138,6 +138,15 @@ def test_a_model_that_cannot_run_is_told_in_its_row(command, monkeypatch, capsys
         command("--budget", "1s", models="ease", out="alone")
 
 
+def test_a_place_for_the_comparison_that_is_a_file_or_anothers_is_refused(command, tmp_path):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(InputError, match="is a file, not a folder for a comparison"):
+        command("--budget", "1s", models="popularity", out="file")
+    assert (tmp_path / "file").read_text() == "mine"
+    with pytest.raises(InputError, match="holds something else"):
+        command("--budget", "1s", models="popularity", out=".")
+
+
 def test_the_picture_shows_every_model_that_ran():
     rows = [
         {"model": name, "family": family, "metrics": {"ndcg@100": mean}, "se": {"ndcg@100": 0.01}} | more

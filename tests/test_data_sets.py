@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from scipy.sparse import bmat, csr_matrix, save_npz
 
 from minigen.data import (
     given_split,
@@ -171,6 +172,13 @@ def test_lightgcn_text(tmp_path):
     (tmp_path / "test.txt").write_text("0 1\n")
     with pytest.raises(InputError, match="1 pairs are in train and in test"):
         read_lightgcn_split(tmp_path)
+    save_npz(tmp_path / "s_adj_mat.npz", bmat([[None, [[1, 1]]], [[[1], [1]], None]]))  # a user, two items
+    (tmp_path / "test.txt").write_text("0 2\n")
+    with pytest.raises(InputError, match="names users or items beyond the 1 x 2 of train"):
+        read_lightgcn_split(tmp_path)
+    save_npz(tmp_path / "s_adj_mat.npz", csr_matrix(np.eye(3)))
+    with pytest.raises(InputError, match="is not the adjacency matrix of 1 users and their items"):
+        read_lightgcn_split(tmp_path, n_users=1)
     (tmp_path / "test.txt").write_text("0 x\n")
     with pytest.raises(InputError, match="whole numbers"):
         read_lightgcn_split(tmp_path)

@@ -111,6 +111,8 @@ def test_validation_cut_and_fixed_split():
     assert (split.test.fold_in != held.fold_in).nnz == 0
     with pytest.raises(InputError, match="in train and in test"):
         fixed_split(rest, whole, "leaky")
+    with pytest.raises(InputError, match=r"ours: train is \(60, 25\) and test is \(59, 25\)"):
+        fixed_split(rest, whole[1:], "ours")
 
 
 @pytest.mark.parametrize("n, m", [(30, 30), (0, 5), (59, 2)])
@@ -137,6 +139,12 @@ def test_time_split_trains_on_the_past_alone():
     assert target == {("a", "w")}
     assert pairs_of(split.validation.target, split.validation.users, split.items) == {("a", "z")}
     assert pairs_of(split.test.fold_in, split.test.users, split.items) == {("a", "x"), ("a", "y"), ("a", "z")}
+
+
+def test_a_part_that_would_measure_nobody_is_refused():
+    table = events(("a", "x", 1), ("b", "y", 2), ("a", "y", 3), ("c", "x", 9), ("c", "y", 12))
+    with pytest.raises(InputError, match="the test part holds no known user with a known item"):
+        time_split(table, cuts=(datetime(2024, 1, 3), datetime(2024, 1, 10)))
 
 
 def test_leave_last_out():

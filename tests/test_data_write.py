@@ -28,3 +28,4 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
     assert path.read_text() == "old"
     assert sorted(tmp_path.iterdir()) == [source, path]
     refused(lambda: write_events(events, tmp_path / "no" / "out.csv"), "no such folder")
+    refused(lambda: write_events(events, tmp_path / "out.csv.gz"), "leave .gz out")

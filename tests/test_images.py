@@ -185,6 +185,9 @@ def test_parts_must_be_there_and_fit(folder):
     write_idx(folder / "train-labels-idx1-ubyte", np.zeros(12, np.uint8))
     with pytest.raises(InputError, match="train and t10k have images of different sizes"):
         read_images(folder)
+    write_idx(folder / "t10k-images-idx3-ubyte", np.zeros((5, 4), np.uint8))
+    with pytest.raises(InputError, match="want t10k images of three dimensions and labels of one"):
+        read_images(folder)
     (folder / "t10k-labels-idx1-ubyte").unlink()
     with pytest.raises(InputError, match=r"has no file t10k-labels-idx1-ubyte, bare, \.gz or \.xz"):
         read_images(folder)

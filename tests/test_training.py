@@ -201,6 +201,10 @@ def _foreign_state(folder: Path) -> None:
     (folder / "state.json").write_text('{"some": "json"}')
 
 
+def _say(file: Path, **said: object) -> None:
+    file.write_text(json.dumps(json.loads(file.read_text()) | said))
+
+
 def _missing_array(folder: Path) -> None:
     from safetensors.numpy import load_file, save_file
 
@@ -229,9 +233,8 @@ def _deep_json(folder: Path) -> None:
         lambda f: (f / "state.json").write_bytes(b"\xff\xfe\x00"),
         lambda f: (f.parent / "LATEST").write_text("../elsewhere"),
         lambda f: (f.parent / "LATEST").unlink(),
-        lambda f: (f / "state.json").write_text(
-            json.dumps(json.loads((f / "state.json").read_text()) | {"settings": {"hidden": "x"}})
-        ),
+        lambda f: _say(f / "state.json", version=99),
+        lambda f: _say(f / "state.json", settings={"hidden": "x"}),
     ],
 )
 def test_a_damaged_or_foreign_checkpoint_is_one_clear_line(damage, tmp_path):

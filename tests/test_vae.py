@@ -222,3 +222,5 @@ def test_bad_shapes_and_names_are_named(rng):
         vae.elbo_forward(params, np.zeros((1, 3), np.float32), np.zeros((1, 3), np.float32))
     with pytest.raises(ValueError, match="without hidden layers and with a Gaussian"):
         linear_gaussian.of_vae(params)
+    with pytest.raises(ValueError, match="latent: want 1 to 2, got 3"):
+        linear_gaussian.ppca(rng.standard_normal((9, 3)), 3)

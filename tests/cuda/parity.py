@@ -113,6 +113,8 @@ def test_wrong_input_is_refused() -> None:
         CUDA.dense_forward(w, CUDA.put(np.ones((5, 5), np.float32)), b, out=x)
     with pytest.raises(ValueError, match="a score is NaN"):
         CUDA.top_k(CUDA.put(np.array([[1, np.nan, 2]])), 1)
+    with pytest.raises(ValueError, match="the arrays are shared"):
+        CSR((x, w, b), (2, 3), copy=True)
     with pytest.raises(ValueError, match="at most once in a row"):
         CUDA.put(sparse.csr_matrix((np.ones(2), [0, 0], [0, 2]), (1, 3)))
     square = CUDA.put(np.ones((4, 4), np.float32))[:, :2]

@@ -103,6 +103,15 @@ def test_another_file_than_the_published_one_is_removed(server: Server, tmp_path
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_server_that_lacks_the_file_is_quoted(
+    server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(server.RequestHandlerClass, "do_GET", lambda self: self.send_error(404))
+    with pytest.raises(InputError, match=r"ml-100k\.zip: the server answers 404 Not Found"):
+        fetch.fetch("movielens-100k", tmp_path)
+    assert not list(tmp_path.glob("*.zip"))
+
+
 def test_without_a_network_there_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
