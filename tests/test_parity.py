@@ -18,7 +18,7 @@ from minigen import backends
 from minigen.errors import InputError
 
 TOLERANCE = {np.dtype(np.float32): 1e-5, np.dtype(np.float64): 1e-12}
-# Around the sizes at which kernels change what they do: vectors, four rows at a time, bands and runs.
+# Around sizes at which kernels change: vectors, four rows, bands, runs; plain Python gets the smaller.
 FEW = [0, 1, 2, 3, 4, 5, 7, 8, 13, 17]
 MANY = [1, 2, 3, 7, 31, 64, 65, 127, 511, 513, 1023, 1025][: 7 if config.DISABLE_JIT else 12]
 
