@@ -7,6 +7,7 @@ import pytest
 
 from minigen import ops
 from minigen.backends import load
+from minigen.ops.adam.numpy_adam import FLUSH_BELOW
 from minigen.ops.sparse import Lines
 from minigen.optimizers import Adam
 
@@ -18,10 +19,11 @@ def test_adam_of_all_rows_is_adam(backend):
     w = rng.standard_normal((7, 5))
     whole, rows = w.copy(), w.copy()
     state, rows_state = ops.AdamState.zeros_like(w), ops.AdamState.zeros_like(w)
+    settings = {"lr": 0.01, "beta1": 0.8, "beta2": 0.95, "eps": 1e-2}
     for _ in range(5):
         d_w = rng.standard_normal(w.shape)
-        ops.adam_step(whole, d_w, state)
-        twin.adam_rows_step(rows, np.arange(7), d_w, rows_state)
+        ops.adam_step(whole, d_w, state, **settings)
+        twin.adam_rows_step(rows, np.arange(7), d_w, rows_state, **settings)
     np.testing.assert_allclose(rows, whole, rtol=1e-12)
     assert rows_state.t == 5
 
@@ -92,3 +94,37 @@ def test_rows_that_catch_up_are_where_adam_would_have_them(backend, shape):
     before = lazy.copy()
     adam.catch_up("w", lazy)  # nothing is missed twice
     np.testing.assert_array_equal(lazy, before)
+
+
+@pytest.mark.parametrize("backend", ["numpy", "numba"])
+def test_catching_up_follows_its_equation(backend):
+    """Sums of powers one after the other, an eps that counts beside sqrt(v), and more rows than a block."""
+    rng, n, t, missed = np.random.default_rng(16), 5000, 9, 4
+    w, m = rng.standard_normal((2, n, 2))
+    v, rows = rng.random((n, 2)), np.flatnonzero(np.arange(n) != 3)
+    state, start = ops.AdamState(m.copy(), v.copy(), t), w.copy()
+    settings = {"lr": 0.01, "beta1": 0.8, "beta2": 0.95, "eps": 0.1}
+    load(backend).adam_rows_catch_up(w, rows, np.full(n - 1, missed), state, **settings)
+    v_hat, m_hat = v / (1 - 0.95**t), m / (1 - 0.8**t)
+    move = 0.01 * m_hat * sum(0.8**j for j in range(1, missed + 1)) / (np.sqrt(v_hat) + 0.1)
+    left1, left2 = 0.8**missed * m, 0.95**missed * v
+    for found, moved, before in ((w, start - move, start), (state.m, left1, m), (state.v, left2, v)):
+        np.testing.assert_allclose(found[rows], moved[rows], rtol=1e-12)
+        np.testing.assert_array_equal(found[3], before[3])
+
+
+@pytest.mark.parametrize("backend", ["numpy", "numba"])
+def test_only_moments_below_the_bound_are_flushed(backend):
+    """Halved once, the first is the bound itself, and the second the next number below it."""
+    twin, rows = load(backend), np.arange(2)
+    calls = (
+        lambda w, state: twin.adam_step(w, np.zeros(2), state, 0.1, 0.5, 0.5),
+        lambda w, state: twin.adam_rows_step(w, rows, np.zeros(2), state, 0.1, 0.5, 0.5),
+        lambda w, state: twin.adam_rows_catch_up(w, rows, np.ones(2, int), state, 0.1, 0.5, 0.5),
+    )
+    for call in calls:
+        m = 2 * np.array([-FLUSH_BELOW, np.nextafter(FLUSH_BELOW, 0)])
+        state = ops.AdamState(m, np.abs(m), t=63)
+        call(np.ones(2), state)
+        assert state.m.tolist() == [-FLUSH_BELOW, 0]
+        assert state.v.tolist() == [FLUSH_BELOW, 0]

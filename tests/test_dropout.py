@@ -27,6 +27,13 @@ def test_a_seed_draws_the_same_mask_again():
     np.testing.assert_array_equal(*masks)
 
 
+def test_noise_equal_to_the_probability_is_dropped():
+    """The noise is one of 0, 1, ... 2**24 - 1, over 2**24: a share of `keep` is below `keep`."""
+    noise = np.random.default_rng(3).random(9, dtype=np.float32)
+    mask = ops.dropout_mask(9, float(noise[4]), np.random.default_rng(3))
+    np.testing.assert_array_equal(mask, noise < noise[4])
+
+
 @pytest.mark.parametrize("keep", [0.0, -0.1, 1.5, float("nan")])
 def test_a_probability_out_of_range_is_refused(keep, rng):
     with pytest.raises(ValueError, match="want a probability above 0 and at most 1"):
@@ -73,6 +80,8 @@ def test_normalise_an_explicit_zero_float32_and_no_rows():
     y, cache = ops.l2_normalise_forward(x)
     assert y.dtype == ops.l2_normalise_backward(y, cache).dtype == np.float32
     assert y.data == [0]
+    d_y = sparse.csr_matrix((np.full(1, 3, np.float32), [1], [0, 1]), shape=(1, 3))
+    assert ops.l2_normalise_backward(d_y, cache).data == [3]  # the row was divided by nothing
     assert ops.l2_normalise_forward(sparse.csr_matrix((0, 3)))[0].shape == (0, 3)
 
 

@@ -111,6 +111,15 @@ def test_saturated_logits_stay_finite(logit, rng):
     assert all(np.isfinite(grad).all() for found in grads for grad in found.values())
 
 
+@pytest.mark.parametrize("name", gan.GENERATOR_LOSSES)
+def test_a_discriminator_that_knows_nothing_costs_a_coin(name, rng):
+    g, d = players(rng)
+    knows_nothing = {n: 0 * w for n, w in d.items()}
+    loss, cache = gan.generator_forward(g, knows_nothing, rng.standard_normal((5, 2)), name)
+    assert abs(loss) == pytest.approx(np.log(2), rel=1e-12)
+    assert not any(grad.any() for grad in gan.generator_backward(1.0, cache).values())
+
+
 def test_one_example(rng):
     _, d = players(rng)
     loss, cache = gan.discriminator_forward(d, rng.standard_normal((1, 3)), rng.standard_normal((1, 3)))
