@@ -145,6 +145,7 @@ def test_padding_is_not_the_last_item_of_the_user_before() -> None:
     ("ranked", "targets", "message"),
     [
         ([[0, 0]], [{1}], "twice"),
+        ([[2, 1, 0, 1]], [{1}], "twice"),
         ([[0, 3]], [{1}], "from 0 to 2"),
         ([[0, -2]], [{1}], "from 0 to 2"),
         ([[0, 1], [1, 2]], [{1}, set()], "user 1 has none"),
@@ -166,7 +167,7 @@ def test_coverage_and_gini_by_hand() -> None:
     assert coverage(np.array([0, 3, 1, 0])) == 0.5
     assert gini(np.array([0, 3, 1, 0])) == pytest.approx((1 * 1 + 3 * 3) / (4 * 4))
     assert gini(np.array([2, 2, 2])) == 0
-    assert gini(np.array([0, 7, 0, 0])) == 0.75
+    assert gini(np.array([0, 7, 0, 0])) == gini(np.array([0, 1, 0, 0])) == 0.75
     assert gini(np.zeros(3, dtype=int)) == 0
 
 

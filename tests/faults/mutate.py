@@ -24,7 +24,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import hypothesis  # noqa: F401 - like all that follow, loaded once for all children
+import hypothesis  # like all that follow, loaded once for all children
 import numba  # noqa: F401
 import pytest
 import scipy.sparse
@@ -94,6 +94,8 @@ COMPARISONS: dict[type, type] = {
     ast.In: ast.NotIn,
     ast.NotIn: ast.In,
 }
+hypothesis.settings.register_profile("first failure", phases=list(hypothesis.Phase)[:3])  # none shrinks
+hypothesis.settings.load_profile("first failure")
 SECONDS = 120  # of the processor, after which a test that hangs has noticed
 
 
