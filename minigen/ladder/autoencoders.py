@@ -6,7 +6,8 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 from minigen.recommender.mult_vae import MultVAE
-from minigen.recommender.trained import AutoencoderRecommender, Settings
+from minigen.recommender.settings import Settings
+from minigen.recommender.trained import AutoencoderRecommender
 
 _SIZES = {name: MultVAE.search[name] for name in ("hidden", "latent", "lr")}
 _DROPOUT = {"dropout": MultVAE.search["dropout"]}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -17,11 +16,10 @@ from minigen.ladder import behaviours_model as model
 from minigen.ladder.behaviours_model import Channels
 from minigen.ladder.blocks import best_gains, hide_touched, lift, lift_backward
 from minigen.optimizers import make_optimizer
-from minigen.recommender import autoencoder, trained
+from minigen.recommender import autoencoder, settings
 from minigen.recommender.base import canonical
 from minigen.recommender.mult_vae import MultVAE
 from minigen.recommender.trained import AutoencoderRecommender
-from minigen.training import checkpoint
 from minigen.typing import Array, Params
 
 BACKENDS = ("numpy", "numba")
@@ -29,7 +27,7 @@ _SCORES = 2**23  # of validation people at a time
 
 
 @dataclass(frozen=True)
-class Settings(trained.Settings):
+class Settings(settings.Settings):
     """Those of the autoencoder, the behaviours, and the weights of their heads."""
 
     behaviours: str = ""  # NAME,NAME,...: the blocks of columns; the last is the one to be recommended
@@ -97,15 +95,12 @@ class BehaviourVAE(AutoencoderRecommender):
         self.params |= self._no_gains
         self.optimizers = {"all": make_optimizer(config.optimizer, config.lr, config.momentum, self.ops)}
 
-    def _finish(self, validation: HeldOut | None, run: Path | None) -> None:
+    def _finish(self, validation: HeldOut | None) -> Params:
         """Learn the gains from what validation people took next."""
         if validation is None or not self._no_gains or self.config.fresh:
-            return
+            return {}
         gains = best_gains(self._parts(validation), len(self._no_gains["gain"]))
-        self.params["gain"] = gains.astype(np.float32)
-        if run is not None:
-            _, state = checkpoint.load(run)
-            checkpoint.save(run, state["step"], {"weights": self.params}, state)
+        return {"gain": gains.astype(np.float32)}
 
     def _parts(self, held: HeldOut) -> Iterator[tuple[Array, csr_matrix, csr_matrix]]:
         size = max(1, _SCORES // self._n_items)

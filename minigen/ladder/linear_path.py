@@ -121,6 +121,3 @@ def log_shares_backward(d_y: Array, cache: LogSharesCache) -> Array:
     g = d_y / (mean + positive)
     through_mean = (g * positive).mean(axis=1, keepdims=True) / mean
     return np.where(positive > 0, g - through_mean, 0)
-
-
-PATHS = ("ease", "edlae", "spectral")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -13,26 +12,25 @@ from minigen.data.interactions import HeldOut
 from minigen.errors import InputError
 from minigen.ladder.edlae import EDLAE
 from minigen.ladder.linear_path import (
-    PATHS,
     EASEPath,
     SpectralPath,
     log_shares_backward,
     log_shares_forward,
 )
 from minigen.ops.sparse import with_data
-from minigen.recommender import autoencoder, trained
-from minigen.recommender.base import canonical
+from minigen.recommender import autoencoder, settings
+from minigen.recommender.base import Recommender, canonical
 from minigen.recommender.mult_vae import MultVAE
 from minigen.recommender.trained import AutoencoderRecommender
-from minigen.training import checkpoint
 from minigen.typing import Array, Params
 
+PATHS = ("ease", "edlae", "spectral")
 _PATH = "path."  # before the names of the path's arrays
 GAINS = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 24.0, 32.0)  # tried on validation people
 
 
 @dataclass(frozen=True)
-class Settings(trained.Settings):
+class Settings(settings.Settings):
     """Those of an autoencoder, and of the path beside it."""
 
     path: str = "ease"  # or edlae; or spectral: of low rank, for a catalogue whose M^2 floats are too many
@@ -58,7 +56,7 @@ class Settings(trained.Settings):
             raise InputError("linear-vae: want the backend numpy or numba, and no negatives")
         self.new_path()
 
-    def new_path(self) -> Any:
+    def new_path(self) -> Recommender:
         """The path, which has learnt nothing yet."""
         if self.path == "ease":
             return EASEPath(self.path_l2)
@@ -100,23 +98,19 @@ class LinearVAE(AutoencoderRecommender):
         if not self.config.joint:
             return super()._gradients(params, x, mask, eps, beta)
         form, ops = self.config.form, self.ops
-        path, _ = log_shares_forward(self.path.leave_out(x))
+        path, _ = log_shares_forward(self.path.leave_out(x))  # type: ignore[attr-defined]  # never edlae
         terms, cache = autoencoder.forward(params, x, form, mask, eps, beta, self._buffers, ops, path)
         return terms, autoencoder.backward(cache, form, beta, self._buffers, ops)
 
-    def _finish(self, validation: HeldOut | None, run: Path | None) -> None:
+    def _finish(self, validation: HeldOut | None) -> Params:
         """Choose the gain of a decoder that has learnt alone."""
         if self.config.joint or validation is None:
-            return
-        self.params["gain"] = self.params["gain"].copy()
+            return {}
         scores = [self._validate_with(gain, validation) for gain in GAINS]
-        self.params["gain"][:] = GAINS[int(np.argmax(scores))]
-        if run is not None:
-            _, state = checkpoint.load(run)
-            checkpoint.save(run, state["step"], {"weights": self.params}, state)
+        return {"gain": np.array([GAINS[int(np.argmax(scores))]], np.float32)}
 
     def _validate_with(self, gain: float, validation: HeldOut) -> float:
-        self.params["gain"][:] = gain
+        self.params["gain"] = np.array([gain], np.float32)
         return self._validate(validation)
 
     @property
@@ -125,7 +119,7 @@ class LinearVAE(AutoencoderRecommender):
         return super().chosen | ({} if self.config.joint else {"gain": float(self.params["gain"][0])})
 
     @property
-    def path(self) -> Any:
+    def path(self) -> Recommender:
         """The path alone, a recommender of its own."""
         path = self.config.new_path()
         path.params = self._arrays_of_path()

@@ -16,7 +16,8 @@ from minigen.ops import dropout_mask
 from minigen.ops.composite_prior.numpy_composite_prior import SHARES
 from minigen.optimizers import Adam
 from minigen.recommender.base import canonical
-from minigen.recommender.trained import LR_SCHEDULES, AutoencoderRecommender
+from minigen.recommender.settings import LR_SCHEDULES
+from minigen.recommender.trained import AutoencoderRecommender
 from minigen.schedules import cosine_decay
 from minigen.typing import Array, Params
 

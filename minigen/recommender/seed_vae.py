@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from minigen.recommender.trained import AutoencoderRecommender, Settings
+from minigen.recommender.settings import Settings
+from minigen.recommender.trained import AutoencoderRecommender
 
 
 class SeedVAE(AutoencoderRecommender):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -13,82 +13,21 @@ from scipy.sparse import csr_matrix
 
 from minigen import backends
 from minigen.data.interactions import HeldOut, pairs_hash
-from minigen.errors import InputError
 from minigen.evaluation.evaluate import evaluate
-from minigen.mlp import ACTIVATIONS
 from minigen.ops import dropout_mask
 from minigen.optimizers import Optimizer, make_optimizer
 from minigen.recommender import autoencoder
-from minigen.recommender.autoencoder import Buffers, Form
+from minigen.recommender.autoencoder import Buffers
 from minigen.recommender.base import Recommender, canonical
 from minigen.recommender.sampled import Proposal, catch_up, give, popularity, sample, take
+from minigen.recommender.settings import Settings
 from minigen.schedules import cosine_decay, linear_warmup
+from minigen.training import checkpoint
 from minigen.training.loop import Plan, State, train
 from minigen.training.settings import with_settings
 from minigen.typing import Array, Params
 
-LR_SCHEDULES = ("constant", "cosine")
 VALIDATION_K = 100  # model choice is by NDCG at this depth, or at the whole catalogue where it is smaller
-
-
-@dataclass(frozen=True)
-class Settings:
-    """Sizes, graph, objective and optimiser of an autoencoder of sparse rows."""
-
-    hidden: int = 600  # 0: no hidden layers, codes and logits are linear in the clicks
-    latent: int = 200
-    activation: str = "tanh"
-    likelihood: str = "multinomial"
-    normalise: bool = True
-    dropout: float = 0.5  # probability that a click is dropped
-    stochastic: bool = True  # the code is drawn from its posterior; else it is the posterior's mean
-    l2: float = 0.0  # weight in the loss of the sum of all squared weights, biases not among them
-    beta: float = 0.2  # cap of the KL weight
-    anneal_epochs: float = 20  # epochs until the KL weight reaches its cap
-    optimizer: str = "adam"
-    lr: float = 1e-3
-    negatives: int = 0  # items drawn at each step for the softmax, see `Proposal`; 0: all items, always
-    lr_schedule: str = "constant"  # or cosine: lr falls to 0 along half a cosine, over all epochs
-    momentum: float = 0.0
-    batch: int = 500
-    epochs: int = 100
-    patience: int = 10  # epochs without a better validation score; 0: never stop early
-    seed: int = 0
-    backend: str = "numpy"  # whose operations train and serve
-
-    def __post_init__(self) -> None:
-        for name in ("latent", "batch", "epochs"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name}: want at least 1, got {getattr(self, name)}")
-        for name in ("hidden", "l2", "beta", "anneal_epochs", "patience", "negatives", "seed"):
-            if not 0 <= getattr(self, name) < math.inf:
-                raise InputError(f"{name}: want a number of at least 0, got {getattr(self, name)}")
-        if not 0 <= self.dropout < 1:
-            raise InputError(f"dropout: want at least 0 and below 1, got {self.dropout}")
-        for name, known in (
-            ("activation", ACTIVATIONS),
-            ("likelihood", autoencoder.LIKELIHOODS),
-            ("lr_schedule", LR_SCHEDULES),
-            ("backend", backends.BACKENDS),
-        ):
-            if getattr(self, name) not in known:
-                raise InputError(f"{name}: want {' or '.join(known)}, got {getattr(self, name)}")
-        plain = (self.likelihood, self.optimizer, self.l2) == ("multinomial", "adam", 0)
-        if self.backend == "cuda" and not plain:
-            raise InputError("backend: cuda has the multinomial likelihood and adam, no others, and no l2")
-        if self.negatives and (self.backend == "cuda" or not plain):
-            raise InputError("negatives: want multinomial, adam, no l2, and the backend numpy or numba")
-        try:
-            make_optimizer(self.optimizer, self.lr, self.momentum)
-        except ValueError as error:
-            raise InputError(str(error)) from None
-
-    @property
-    def form(self) -> Form:
-        """The choices that change the loss."""
-        return Form(
-            self.activation, self.likelihood, self.normalise, 1 - self.dropout, self.stochastic, self.l2
-        )
 
 
 class AutoencoderRecommender(Recommender):
@@ -155,8 +94,10 @@ class AutoencoderRecommender(Recommender):
             ops=self.ops,
         )
         self._buffers = Buffers(self.ops)
-        if self.state.finished:
-            self._finish(validation, None if run is None else Path(run))
+        if self.state.finished and (learnt := self._finish(validation)):
+            self.params |= learnt
+            if run is not None:
+                checkpoint.replace_weights(Path(run), self.params)
         return self
 
     @property
@@ -164,8 +105,9 @@ class AutoencoderRecommender(Recommender):
         """The settings that training has chosen by validation."""
         return {"epochs": self.state.best_epoch}
 
-    def _finish(self, validation: HeldOut | None, run: Path | None) -> None:
-        """What a subclass has left to learn when training is over."""
+    def _finish(self, validation: HeldOut | None) -> Params:
+        """What a subclass has left to learn when training is over: weights that take the place of others."""
+        return {}
 
     def start(self, rows: csr_matrix) -> None:
         """Draw the weights that training on `rows` (U, M) begins with."""

@@ -225,4 +225,5 @@ def _begin(
         raise InputError(f"{run} cannot be resumed: its checkpoint lacks {error}") from None
     except (TypeError, ValueError, IndexError, AttributeError) as error:
         raise InputError(f"{run} cannot be resumed: its checkpoint is damaged: {error}") from None
+    checkpoint.tidy(run)
     return state, best

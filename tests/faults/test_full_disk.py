@@ -10,8 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy import sparse
 
 from minigen.errors import InputError
+from minigen.recommender import MultVAE
 from minigen.training import checkpoint
 
 SETTINGS = ["--k-core", "1", "--set", "hidden=300", "--set", "latent=100", "--set", "epochs=2"]
@@ -83,3 +85,15 @@ def test_what_a_kill_left_half_written_is_gone_after_the_next_write(tmp_path: Pa
     assert left == {".2.tmp.other.png", ".samples.png", "samples.png", ".1.tmp.step-9"}
     checkpoint.save(tmp_path, 1, SMALL, {})
     assert {path.name for path in tmp_path.iterdir()} == {".samples.png", "samples.png", "LATEST", "step-1"}
+
+
+def test_what_a_kill_left_beside_a_finished_run_is_gone_when_it_is_resumed(tmp_path: Path) -> None:
+    """It fell between the last step's name in LATEST and the end of the step before it."""
+    model, rows = MultVAE(hidden=0, latent=2, epochs=1, batch=10), sparse.eye(20, 30, format="csr")
+    model.fit(rows, run=tmp_path)
+    files = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    (tmp_path / "step-1").mkdir()
+    (tmp_path / ".1.tmp.LATEST").write_text("step-")
+    model.fit(rows, run=tmp_path, resume=True)
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == files
+    assert not (tmp_path / "step-1").exists()
