@@ -66,12 +66,12 @@ def _of_file(path: Path) -> Vectors:
     if not path.is_file() or not path.stat().st_size:
         raise InputError(f"{path}: {'is empty' if path.is_file() else 'no such file'}")
     try:
-        if path.suffix == ".npy":
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of a header from Python 2
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a header from Python 2, of a text without a row
+            if path.suffix == ".npy":
                 x = np.load(path, allow_pickle=False)
-        else:
-            x = np.loadtxt(path, delimiter=",", ndmin=2)
+            else:
+                x = np.loadtxt(path, delimiter=",", ndmin=2)
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from None
     except (ValueError, EOFError, MemoryError, SyntaxError, TokenError) as error:

@@ -15,6 +15,7 @@ from test_hostile_readers import CSV, refused, use, write
 from minigen.cli import output
 from minigen.data import read_events, read_lightgcn_split, to_interactions, write_events
 from minigen.data.published import is_cfgan_split, read_cfgan_split
+from minigen.data.vectors import load_vectors
 from minigen.plots import report
 
 IDS = [
@@ -89,6 +90,11 @@ def test_indices_that_point_outside_do_not_reach_compiled_code(tmp_path: Path) -
         matrix.indices[3] = 2**30
         sparse.save_npz(tmp_path / "s_adj_mat.npz", matrix)
         assert "no sparse matrix" in refused(tmp_path / "s_adj_mat.npz", partial(use, format="lightgcn"))
+
+
+def test_numbers_without_a_row_are_one_line(tmp_path: Path) -> None:
+    path = write(tmp_path, "rows.csv", "\n")
+    assert "want 20 rows or more" in refused(path, lambda path: load_vectors(str(path)))
 
 
 def test_folders_of_published_splits(tmp_path: Path) -> None:
