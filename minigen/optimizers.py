@@ -11,7 +11,7 @@ from minigen.ops.product import Product
 from minigen.ops.sparse import Lines
 from minigen.typing import Array, Params
 
-_ROWS = 2**16  # rows that catch up at a time
+_ROWS = 2**14  # rows that catch up at a time
 
 
 class Optimizer(Protocol):

@@ -68,7 +68,7 @@ def test_recommending_to_everybody_never_holds_users_times_items(monkeypatch):
 
 
 def test_a_sampled_step_never_holds_batch_times_items():
-    items, batch, latent = 400_000, 110, 2
+    items, batch, latent = 400_000, 100, 2
     rng = np.random.default_rng(0)
     columns = np.sort(rng.integers(0, items, (batch, CLICKS)), axis=1).ravel()
     rows = sparse.csr_matrix((np.ones(columns.size, np.float32), columns, CLICKS * np.arange(batch + 1)))
@@ -83,7 +83,7 @@ def test_a_sampled_step_never_holds_batch_times_items():
             model.train_step(rows, rng, step)
 
     # Both moments, one layer's other order, and how far each row of the four arrays has come.
-    assert peak(steps) < 3 * weights + 4 * 4 * items < batch * items * 4 / 4
+    assert peak(steps) < 3 * weights < batch * items * 4 / 4
 
 
 def test_memory_is_flat_from_step_to_step():
