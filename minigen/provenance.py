@@ -1,11 +1,13 @@
-"""Where a figure came from: seed, machine, threads, libraries, command, data, time and memory."""
+"""Where a figure came from: seed, machine, threads, libraries, command, data, time and memory; its file."""
 
 from __future__ import annotations
 
+import json
 import platform
 import shlex
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +60,25 @@ class Clock:
             "scipy": scipy.__version__,
             "minigen": __version__,
         }
+
+
+def write_json(
+    path: Path,
+    command: str,
+    settings: Mapping[str, Any],
+    rows: list[dict[str, Any]],
+    provenance: Mapping[str, Any] | None = None,
+) -> None:
+    """Write what a command found in the form of every result file, whole or not at all.
+
+    Raises InputError where the file cannot be written.
+    """
+    from minigen.training.checkpoint import write_text
+
+    document = {"command": command, "version": __version__, "settings": dict(settings), "rows": rows}
+    if provenance:
+        document["provenance"] = dict(provenance)
+    write_text(path, json.dumps(document, indent=1, ensure_ascii=False) + "\n")
 
 
 def peak_memory_mb() -> float | None:

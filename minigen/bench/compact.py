@@ -34,18 +34,11 @@ def changes(run: Path) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    import json
-
-    from minigen import __version__
-    from minigen.provenance import Clock
-    from minigen.training.checkpoint import write_text
+    from minigen.provenance import Clock, write_json
 
     clock, (run, result) = Clock(), map(Path, sys.argv[1:3])
     row = changes(run)
     command = f"python -m minigen.bench.compact {run} {result}"
-    about = {"command": "bench", "version": __version__, "settings": {"run": str(run)}, "rows": [row]}
-    write_text(
-        result, json.dumps(about | {"provenance": clock.provenance() | {"command": command}}, indent=1)
-    )
+    write_json(result, "bench", {"run": str(run)}, [row], clock.provenance() | {"command": command})
     changed, turned = row["items_changed"], row["order_changed"]
     print(f"of {row['users']} users: {changed:.2%} with other items, {turned:.2%} in another order")

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from minigen.cli import work
 from minigen.cli.columns import Columns
-from minigen.cli.output import console, print_table, write_json
+from minigen.cli.output import console, print_table
 from minigen.cli.progress import progress
 from minigen.errors import Interrupted
+from minigen.provenance import write_json
 
 if TYPE_CHECKING:
     from minigen.data.interactions import Split

@@ -212,7 +212,7 @@ def _write(
     path: Path, before: dict[str, Any] | None, preset: str, found: Measured, provenance: dict[str, Any]
 ) -> None:
     """Rows of other presets in the file stay, with the settings and the record of their own run."""
-    from minigen.cli.output import write_json
+    from minigen.provenance import write_json
 
     rows = [{"preset": preset, **row} for row in found.rows]
     settings, runs = {preset: found.about}, {preset: provenance}

@@ -65,10 +65,10 @@ def compare(
     """Tune models on the validation users of EVENTS, measure them on its test users, say which to take."""
     from minigen import plots
     from minigen.cli import contest as report
-    from minigen.cli.output import console, program, write_json
+    from minigen.cli.output import console, program
     from minigen.data.behaviours import of_target
     from minigen.errors import InputError, Interrupted
-    from minigen.provenance import Clock
+    from minigen.provenance import Clock, write_json
     from minigen.recommender.runs import write_split
     from minigen.tuning.contest import Contest
     from minigen.tuning.plan import parse_budget

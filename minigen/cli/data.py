@@ -46,7 +46,8 @@ def info(
 ) -> None:
     """Say what a table of events holds: sizes, density, time span, behaviours, weights."""
     columns = Columns(user, item, behaviour, time, weight, format, weights, min_weight, item_name, separator)
-    from minigen.cli.output import console, print_table, write_json
+    from minigen.cli.output import console, print_table
+    from minigen.provenance import write_json
 
     with console.status("reading the events"):
         numbers = columns.load(events).info()
@@ -75,8 +76,9 @@ def convert(
 ) -> None:
     """Write events as CSV, Parquet or JSON lines under the names user, item, behaviour, time, weight."""
     columns = Columns(user, item, behaviour, time, weight, format, weights, min_weight, item_name, separator)
-    from minigen.cli.output import console, write_json
+    from minigen.cli.output import console
     from minigen.data.write import write_events
+    from minigen.provenance import write_json
 
     with console.status("converting"):
         found = columns.load(events)
@@ -165,9 +167,10 @@ def simulate(
     json: JsonOption = None,
 ) -> None:
     """Make synthetic shoppers with a known taste: view, cart and purchase events, timed."""
-    from minigen.cli.output import console, write_json
+    from minigen.cli.output import console
     from minigen.data.simulate import simulate as draw
     from minigen.data.write import write_events
+    from minigen.provenance import write_json
 
     with console.status("drawing synthetic events"):
         events, _ = draw(users, items, taste, seed, noise)

@@ -23,9 +23,9 @@ def demo(
     json: Annotated[Path | None, typer.Option(help="Write the figures to this file.")] = None,
 ) -> None:
     """Train on a real shop's purchases, compare, recommend, explain: the whole example in about a minute."""
-    from minigen.cli.output import console, write_json
+    from minigen.cli.output import console
     from minigen.cli.showcase import Showcase
-    from minigen.provenance import Clock
+    from minigen.provenance import Clock, write_json
     from minigen.recommender.lookup import history_of_user
 
     clock = Clock()

@@ -31,12 +31,12 @@ def evaluate(
 ) -> None:
     """Measure the models in RUN... on the held-out users stored with them; runs of other work are refused."""
     from minigen.cli.differences import differences, print_differences
-    from minigen.cli.output import console, write_json
+    from minigen.cli.output import console
     from minigen.data import protocols
     from minigen.data.published import PUBLISHED
     from minigen.evaluation.evaluate import evaluate as evaluated
     from minigen.ladder import load_model
-    from minigen.provenance import Clock
+    from minigen.provenance import Clock, write_json
     from minigen.recommender.runs import read_split
 
     clock = Clock()

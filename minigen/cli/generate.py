@@ -61,9 +61,9 @@ def generate(
 ) -> None:
     """Train MODEL, draw its samples, an animation of training and more into OUT, and measure the samples."""
     from minigen.cli.generation import print_runs, run_once
-    from minigen.cli.output import console, write_json
+    from minigen.cli.output import console
     from minigen.data.vectors import load_vectors
-    from minigen.provenance import Clock
+    from minigen.provenance import Clock, write_json
 
     clock = Clock()
     runs = plan_runs(model, settings or [], vary, seed, seeds)

@@ -40,11 +40,11 @@ def users(
     """Sample histories from a trained model into an events file, with a fidelity and privacy report."""
     import numpy as np
 
-    from minigen.cli.output import console, write_json
+    from minigen.cli.output import console
     from minigen.data.write import write_events
     from minigen.errors import InputError
     from minigen.ladder import load_model
-    from minigen.provenance import Clock
+    from minigen.provenance import Clock, write_json
     from minigen.recommender.lookup import history_of_user
     from minigen.recommender.runs import read_split
     from minigen.synthetic.chain import read_portraits, together

@@ -23,9 +23,9 @@ def gradcheck(
     json: Annotated[Path | None, typer.Option(help="Write the rows to this file.")] = None,
 ) -> None:
     """Check every gradient against five-point differences in float64; exit with 1 where one is wrong."""
-    from minigen.cli.output import write_json
     from minigen.errors import InputError
     from minigen.gradcheck.catalogue import catalogue
+    from minigen.provenance import write_json
 
     known = list(catalogue())
     if op is not None and op not in known:

@@ -24,8 +24,8 @@ def learn(
 
     `learn check FILE` judges what you made of it (exit code 1: not yet), `learn open 04` opens the notebook.
     """
-    from minigen.cli.output import write_json
     from minigen.errors import InputError
+    from minigen.provenance import write_json
 
     if what in ("check", "open") and not which:
         raise InputError(f"learn {what}: {'which file' if what == 'check' else 'which chapter'}?")

@@ -7,9 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from minigen.cli.output import console, print_table, write_json
+from minigen.cli.output import console, print_table
 from minigen.cli.progress import progress
 from minigen.errors import Interrupted
+from minigen.provenance import write_json
 
 if TYPE_CHECKING:
     from minigen.data.published import Published

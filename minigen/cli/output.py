@@ -1,12 +1,11 @@
-"""What commands print for people, and write for programs."""
+"""What commands print for people."""
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,6 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from minigen import __version__
 from minigen.errors import printable
 
 
@@ -60,22 +58,3 @@ def _cell(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4f}"
     return "" if value is None else printable(str(value))
-
-
-def write_json(
-    path: Path,
-    command: str,
-    settings: Mapping[str, Any],
-    rows: list[dict[str, Any]],
-    provenance: Mapping[str, Any] | None = None,
-) -> None:
-    """Write what a command found in the form of every `--json` file, whole or not at all.
-
-    Raises InputError where the file cannot be written.
-    """
-    from minigen.training.checkpoint import write_text
-
-    document = {"command": command, "version": __version__, "settings": dict(settings), "rows": rows}
-    if provenance:
-        document["provenance"] = dict(provenance)
-    write_text(path, json.dumps(document, indent=1, ensure_ascii=False) + "\n")

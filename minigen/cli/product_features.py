@@ -25,10 +25,10 @@ def product_features(
 ) -> None:
     """Names and prices from a person's code (Online Retail): items without a buyer, and items found again."""
     from minigen.application import cold_items
-    from minigen.cli.output import console, print_table, write_json
+    from minigen.cli.output import console, print_table
     from minigen.cli.showcase import SETTINGS
     from minigen.data import protocol_split
-    from minigen.provenance import Clock
+    from minigen.provenance import Clock, write_json
     from minigen.recommender import MultVAE
 
     clock, split = Clock(), protocol_split("online-retail")

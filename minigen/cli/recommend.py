@@ -59,9 +59,10 @@ def recommend(
     import numpy as np
     from scipy.sparse import csr_matrix
 
-    from minigen.cli.output import console, print_table, write_json
+    from minigen.cli.output import console, print_table
     from minigen.errors import InputError
     from minigen.ladder import load_model
+    from minigen.provenance import write_json
     from minigen.recommender.explain import because
     from minigen.recommender.lookup import history_of_items, history_of_user
     from minigen.recommender.runs import read_split

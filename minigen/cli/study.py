@@ -178,7 +178,7 @@ def _write(
     clock: Clock,
     seed: int | None = None,
 ) -> None:
-    from minigen.cli.output import write_json
+    from minigen.provenance import write_json
 
     if file:
         about = {"study": study, "run": str(run), "split": split.name}

@@ -34,9 +34,9 @@ def trace(
     A model of clicks takes its batch from the embedded purchases, a VAE from the embedded images, a GAN from
     the ring.
     """
-    from minigen.cli.output import console, print_table, write_json
+    from minigen.cli.output import console, print_table
     from minigen.errors import InputError
-    from minigen.provenance import Clock
+    from minigen.provenance import Clock, write_json
     from minigen.trace import tracing
 
     if model not in MODELS:

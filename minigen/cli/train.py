@@ -69,11 +69,11 @@ def train(
 ) -> None:
     """Train a recommender on EVENTS (a file, or the name of an embedded set), measure it on held-out data."""
     from minigen.cli.differences import print_differences
-    from minigen.cli.output import console, program, write_json
+    from minigen.cli.output import console, program
     from minigen.data.behaviours import of_target
     from minigen.data.interactions import pairs_hash
     from minigen.ladder import model_class
-    from minigen.provenance import Clock
+    from minigen.provenance import Clock, write_json
 
     clock = Clock()
     kind = model_class(model)

@@ -19,8 +19,9 @@ def where(
     json: Annotated[Path | None, typer.Option(help="Write the rows to this file.")] = None,
 ) -> None:
     """Print file and line of an equation: where it is derived, computed, and proved."""
-    from minigen.cli.output import print_table, write_json
+    from minigen.cli.output import print_table
     from minigen.errors import InputError
+    from minigen.provenance import write_json
 
     wanted = equation.removeprefix("eq:")
     places = list(_homes())
