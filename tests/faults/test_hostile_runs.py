@@ -6,6 +6,7 @@ import json
 import shutil
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -48,27 +49,27 @@ class StopError(Exception):
     """Stands for the moment at which a process dies."""
 
 
-@pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """A finished run, and one that stopped after two steps."""
+def make_run(run: Path, stopped: bool) -> Path:
+    """A finished run, or one that stopped after two steps."""
     clicks = (np.random.default_rng(0).random((40, 12)) < 0.4).astype(np.float32)
     clicks[:, :3] = 1
     users, items = [f"u{n}" for n in range(40)], [f"{n:03d}" for n in range(12)]
     split = strong_split(Interactions(sparse.csr_matrix(clicks), users, items, {"001": "<script>"}), 5, 5, 0)
-    folders = {name: tmp_path_factory.mktemp("runs") / name for name in ("finished", "stopped")}
 
     def stop(state: Any, logged: dict[str, float]) -> None:
-        if state.step == 2:
+        if stopped and state.step == 2:
             raise StopError
 
-    for name, run in folders.items():
-        write_split(run, split)
-        try:
-            report = stop if name == "stopped" else None
-            MultVAE(**SMALL).fit(split.train, split.validation, run=run, checkpoint_seconds=0, report=report)
-        except StopError:
-            pass
-    return folders
+    write_split(run, split)
+    with suppress(StopError):
+        MultVAE(**SMALL).fit(split.train, split.validation, run=run, checkpoint_seconds=0, report=stop)
+    return run
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("runs")
+    return {name: make_run(folder / name, name == "stopped") for name in ("finished", "stopped")}
 
 
 def serve(run: Path) -> None:
