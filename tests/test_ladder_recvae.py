@@ -118,6 +118,24 @@ def test_the_players_take_turns_and_the_old_encoder_is_that_of_the_rounds_beginn
             np.testing.assert_array_equal(old["w1"], seen[step - place][1]["w1"])
 
 
+@pytest.mark.parametrize("drops", [(0.5, 0.0), (0.0, 0.25), (0.5, 0.25)])
+def test_each_player_drops_its_own_share_of_the_clicks(drops, monkeypatch):
+    model, kept, forward = (
+        RecVAE(**SMALL, dropout=drops[0], decoder_dropout=drops[1]),
+        [],
+        recvae_model.forward,
+    )
+
+    def spy(params, old, x, form, mask, *rest):
+        kept.append((form.keep, mask is None))
+        return forward(params, old, x, form, mask, *rest)
+
+    monkeypatch.setattr(recvae_model, "forward", spy)
+    model.fit(clicks())
+    wanted = [(1 - drop, drop == 0) for drop in (drops[0],) * 3 + (drops[1],) for _ in range(STEPS)]
+    assert kept == wanted * 2
+
+
 def test_a_cosine_takes_the_steps_of_both_players_to_zero():
     fitted = RecVAE(**SMALL, lr_schedule="cosine").fit(clicks())
     n = 8 * STEPS
@@ -206,26 +224,14 @@ def test_damaged_arrays_and_other_runs_are_refused(tmp_path):
         load_model(tmp_path / "run")
 
 
-@pytest.mark.parametrize(
-    "settings",
-    [
-        {"hidden": 0},
-        {"layers": -1},
-        {"decoder_epochs": 0},
-        {"gamma": -0.1},
-        {"gamma": math.nan},
-        {"dropout": 1.0},
-        {"old_share": 0.95},
-        {"broad_share": -0.1},
-        {"lr": math.nan},
-        {"lr_schedule": "steps"},
-        {"backend": "cuda"},
-        {"beta": 0.2},
-    ],
-)
-def test_a_bad_setting_is_named(settings):
-    with pytest.raises(InputError, match=next(iter(settings))) as error:
-        RecVAE(**settings)
+BAD = "hidden=0 layers=-1 decoder_epochs=0 gamma=-0.1 gamma=nan dropout=1 decoder_dropout=-0.1 old_share=0.95"
+BAD += " broad_share=-0.1 lr=nan lr_schedule=steps backend=cuda beta=0.2"
+
+
+@pytest.mark.parametrize("setting", BAD.split())
+def test_a_bad_setting_is_named(setting):
+    with pytest.raises(InputError, match=setting.split("=")[0]) as error:
+        RecVAE(**parse_settings(RecVAE, [setting]))
     assert "\n" not in str(error.value)
 
 

@@ -32,6 +32,7 @@ class Settings:
     latent: int = 200
     layers: int = 5  # of the encoder; 0: codes are linear in the clicks
     dropout: float = 0.5  # probability that a click is dropped, in the encoder's turn
+    decoder_dropout: float = 0.0  # the same in the decoder's turn; the authors have none there
     gamma: float = 0.005  # KL weight of a history, for each of its clicks
     old_share: float = SHARES[1]  # of the posterior of the last round in the prior
     broad_share: float = SHARES[2]  # of N(0, e^10) in the prior; N(0, 1) has the rest
@@ -51,8 +52,9 @@ class Settings:
             for name in names:
                 if not least <= getattr(self, name) < math.inf:
                     raise InputError(f"{name}: want a number of at least {least}, got {getattr(self, name)}")
-        if not 0 <= self.dropout < 1:
-            raise InputError(f"dropout: want at least 0 and below 1, got {self.dropout}")
+        for name in ("dropout", "decoder_dropout"):
+            if not 0 <= getattr(self, name) < 1:
+                raise InputError(f"{name}: want at least 0 and below 1, got {getattr(self, name)}")
         if not (min(self.old_share, self.broad_share) >= 0 and self.old_share + self.broad_share <= 1):
             raise InputError(
                 "old_share and broad_share: want shares of at least 0, together at most 1, "
@@ -133,10 +135,10 @@ class RecVAE(AutoencoderRecommender):
             player.lr = cosine_decay(step, config.epochs * self._steps_per_epoch, config.lr)
         if place == 0:
             adam.remember(self._encoder())
-        mask = old = None
-        if place < turn:
-            old = adam.old
-            mask = dropout_mask(rows.nnz, form.keep, rng) if form.keep < 1 else None
+        old = adam.old if place < turn else None
+        if place >= turn:
+            form = form._replace(keep=1 - config.decoder_dropout)
+        mask = dropout_mask(rows.nnz, form.keep, rng) if form.keep < 1 else None
         eps = rng.standard_normal((rows.shape[0], config.latent), dtype=np.float32)
         terms, cache = recvae_model.forward(self.params, old, rows, form, mask, eps, self._buffers, ops)
         if place < turn:
