@@ -75,6 +75,16 @@ def fork(words: list[str], run: Path, count: Path, kill_at: int = 0) -> int:
     os._exit(code)
 
 
+def live(child: int, seconds: float) -> float:
+    """Let a process run for so long, or to its end; how long it was."""
+    began = time.monotonic()
+    while (lived := time.monotonic() - began) < seconds:
+        if os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+            break
+        time.sleep(0.002)
+    return lived
+
+
 def finish(words: list[str], run: Path, count: Path) -> int:
     """Run to the end; how many files it changed."""
     child = fork(words, run, count)
@@ -129,11 +139,13 @@ def campaign(work: tuple[str, str, str], kills: int, folder: Path, moments: rand
         shutil.rmtree(run, ignore_errors=True)
         inside = row["kills"] % 2 == 0
         child = fork([*words, str(run)], run, count, moments.randint(1, changes) if inside else 0)
+        lived = seconds
         if not inside:
-            time.sleep(moments.uniform(0.2, 0.95) * seconds)
+            lived = live(child, moments.uniform(0.2, 0.95) * seconds)
             os.kill(child, signal.SIGKILL)
         if os.waitpid(child, 0)[1] != signal.SIGKILL:
-            continue  # it was at its end already
+            seconds = lived  # it was at its end already: the machine is less busy than it was
+            continue
         row["kills"] += 1
         row["inside_a_write"] += inside
         finish(resumed([*words, str(run)], run), run, count)
