@@ -23,7 +23,9 @@ class _Console(Console):
         super().print(*(printable(o) if isinstance(o, str) else o for o in objects), **options)
 
 
-console = _Console(highlight=False)
+# The cell `!minigen ...` of a notebook gives a terminal that keeps every frame of a moving bar: it is none.
+_in_a_notebook = "JPY_PARENT_PID" in os.environ
+console = _Console(highlight=False, force_terminal=False if _in_a_notebook else None)
 
 
 def program() -> str:

@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from nbclient import NotebookClient
+from nbformat.v4 import new_code_cell, new_notebook
 from rich.console import Console
 
 from minigen.cli import output
@@ -27,6 +29,24 @@ def test_ten_thousand_steps_leave_no_memory_and_no_file_behind(tmp_path: Path) -
         assert row["steps"] == 10_000
         assert row["grown_kb"] <= 1024, row  # an array of 64 floats that stays at every step would be 2 MB
         assert row["files_more"] <= 1, row  # a checkpoint may be just open
+
+
+def test_progress_in_a_notebook_is_lines_and_few(tmp_path: Path) -> None:
+    """Of a command of a cell, whose terminal nobody sees, and of one that runs in the kernel itself."""
+    words = ["train", "online-retail", "--set=epochs=4", "--set=hidden=8", "--set=latent=4", "--out"]
+    cells = [
+        f"import sys\n!{{sys.executable}} -m minigen {' '.join(words)} shell",
+        f"import minigen.cli\ntry:\n    minigen.cli.main({[*words, 'kernel']})\nexcept SystemExit: pass",
+    ]
+    notebook = new_notebook(cells=[new_code_cell(cell) for cell in cells])
+    here = {"metadata": {"path": str(tmp_path)}}
+    NotebookClient(notebook, timeout=300, kernel_name="python3", resources=here).execute()
+    for cell in notebook.cells:
+        texts = [output.get("text") or output["data"]["text/plain"] for output in cell.outputs]
+        lines = "".join(texts).replace("\r\n", "\n").splitlines()
+        assert [line.partition(":")[0] for line in lines if line.startswith("epoch")] == ["epoch 4/4"]
+        assert len(lines) < 25
+        assert not any("\r" in line or "\x1b[2K" in line for line in lines)
 
 
 @pytest.mark.parametrize(("silence", "lines"), [(0.0, 500), (1e9, 1)])
