@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from minigen import __version__
+from minigen.files import write_text
 
 
 def blas_pools() -> list[dict[str, Any]]:
@@ -73,8 +74,6 @@ def write_json(
 
     Raises InputError where the file cannot be written.
     """
-    from minigen.training.checkpoint import write_text
-
     document = {"command": command, "version": __version__, "settings": dict(settings), "rows": rows}
     if provenance:
         document["provenance"] = dict(provenance)

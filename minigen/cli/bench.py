@@ -200,7 +200,7 @@ def _cuda_kernels() -> Measured:
 def _read(path: Path) -> dict[str, Any]:
     """What an earlier bench wrote there; raises InputError for any other file, before anything is timed."""
     from minigen.errors import InputError
-    from minigen.training.checkpoint import read_json
+    from minigen.files import read_json
 
     document = read_json(path)
     if not isinstance(document, dict) or document.get("command") != "bench":

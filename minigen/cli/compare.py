@@ -171,7 +171,7 @@ def _begin(out: Path, asked: dict[str, Any]) -> None:
     from json import dumps
 
     from minigen.errors import InputError
-    from minigen.training.checkpoint import read_json, write_text
+    from minigen.files import read_json, write_text
 
     file = out / "asked.json"
     if out.exists() and not out.is_dir():

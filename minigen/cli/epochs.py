@@ -54,7 +54,7 @@ def measure_epochs(
 
 def _settings_in(ladder: Path) -> dict[str, dict[str, Any]]:
     from minigen.errors import InputError
-    from minigen.training.checkpoint import read_json
+    from minigen.files import read_json
 
     document = read_json(ladder)
     try:

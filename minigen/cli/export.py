@@ -20,10 +20,10 @@ def export(
 
     from minigen.cli.output import console
     from minigen.errors import InputError
+    from minigen.files import write_text, writing
     from minigen.ladder import load_model
     from minigen.recommender import serve
     from minigen.recommender.runs import read_split
-    from minigen.training.checkpoint import write_text, writing
 
     model, data = load_model(run), read_split(run)
     if model.id not in serve.SCORES:

@@ -131,7 +131,7 @@ def _write(chapter: Chapter, number: str, out: Path | None) -> dict[str, Any]:
     from minigen.cli.output import console, program
     from minigen.errors import InputError
     from minigen.exercises.sheet import sheet
-    from minigen.training.checkpoint import write_text
+    from minigen.files import write_text
 
     text = next((text for text in chapter.exercises if str(text.number) == number), None)
     if text is None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from minigen.training.checkpoint import writing
+from minigen.files import writing
 from minigen.typing import Array
 
 if TYPE_CHECKING:

@@ -180,8 +180,8 @@ def _measure(run: Path, images: np.ndarray, samples: int) -> dict[str, Any]:
 def _put(file: Path, row: dict[str, Any], record: dict[str, Any]) -> None:
     """Write the row into `file`, beside those of other models and seeds and of the same at other epochs."""
     from minigen.errors import InputError
+    from minigen.files import read_json
     from minigen.provenance import write_json
-    from minigen.training.checkpoint import read_json
 
     rows: list[dict[str, Any]] = []
     if file.exists():

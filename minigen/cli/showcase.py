@@ -16,6 +16,7 @@ from minigen.data import protocol_split
 from minigen.errors import InputError
 from minigen.evaluation.bootstrap import Comparison, paired_bootstrap
 from minigen.evaluation.evaluate import Evaluation, evaluate
+from minigen.files import write_text
 from minigen.plots import report
 from minigen.plots.style import png
 from minigen.recommender import EASE, MultVAE, Popularity, Recommender
@@ -23,7 +24,6 @@ from minigen.recommender.combine import combine, generated
 from minigen.recommender.explain import because
 from minigen.recommender.lookup import history_of_user
 from minigen.recommender.runs import write_split
-from minigen.training.checkpoint import write_text
 
 METRICS = ("recall@20", "recall_min@20", "ndcg@100")
 K = 10

@@ -123,7 +123,7 @@ def train(
 def _rows_of(file: Path, about: dict[str, Any]) -> list[dict[str, Any]]:
     """The rows that stand in a result file, if they were measured on the same work."""
     from minigen.errors import InputError
-    from minigen.training.checkpoint import read_json
+    from minigen.files import read_json
 
     document = read_json(file)
     if not isinstance(document, dict) or document.get("settings") != about:

@@ -10,8 +10,8 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 from minigen.errors import InputError
+from minigen.files import writing
 from minigen.ops.sparse import check_rows
-from minigen.training.checkpoint import writing
 
 _FIELDS = ("indptr", "indices", "data")
 _INT32 = 2**31 - 1

@@ -31,7 +31,7 @@ def tried() -> dict[str, bool]:
 
 def remember(found: Exercise, right: bool) -> None:
     """Note an attempt.  Once right stays right; where the folder cannot be written, nothing is noted."""
-    from minigen.training.checkpoint import write_text
+    from minigen.files import write_text
 
     known = tried()
     known[key(found)] = known.get(key(found), False) or right

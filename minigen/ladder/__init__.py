@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from minigen.errors import InputError
+from minigen.files import read_json
 from minigen.ladder.autoencoders import AE, DAE, BetaVAE, MultDAE
 from minigen.ladder.behaviours import BehaviourVAE
 from minigen.ladder.cfgan import CFGAN
@@ -56,6 +57,6 @@ def model_class(name: str) -> type[Recommender]:
 
 def load_model(run: str | Path) -> Recommender:
     """The model in the folder `run`, whichever it is.  Raises InputError where there is none."""
-    state = checkpoint.read_json(checkpoint.latest_folder(Path(run)) / "state.json")
+    state = read_json(checkpoint.latest_folder(Path(run)) / "state.json")
     name = state.get("model") if isinstance(state, dict) else None
     return model_class(str(name)).load(run)

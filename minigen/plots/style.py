@@ -32,7 +32,7 @@ def png(figure: Figure) -> bytes:
 
 def save(figure: Figure, path: Path) -> None:
     """Write the figure as PNG, whole or not at all.  Raises InputError where it cannot be written."""
-    from minigen.training.checkpoint import writing
+    from minigen.files import writing
 
     with writing(path) as beside:
         beside.write_bytes(png(figure))

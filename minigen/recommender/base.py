@@ -16,6 +16,8 @@ from minigen.evaluation.evaluate import users_at_a_time
 from minigen.training import checkpoint
 from minigen.typing import Array, Params
 
+LARGEST = 1e15  # of a weight that is served: a product of larger ones leaves the range of float32
+
 
 def canonical(histories: csr_matrix) -> csr_matrix:
     """The rows in float32 with every item at most once: repeated entries are summed, zeros dropped."""
@@ -122,8 +124,9 @@ class Recommender(ABC):
                 settings["backend"] = backend or backends.usable(settings["backend"])
             model = cls(**settings)
             model.restore(arrays["weights"])
-            if not all(np.isfinite(array).all() for array in arrays["weights"].values()):
-                raise ValueError("some of its weights are not finite")
+            for array in arrays["weights"].values():  # not a copy of it: it may be most of the memory
+                if not -LARGEST < array.min(initial=0) <= array.max(initial=0) < LARGEST:
+                    raise ValueError(f"some of its weights are not finite, or above {LARGEST}")
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"{run} holds no complete {cls.id} model: {error}") from None
         return model

@@ -13,8 +13,8 @@ from scipy.sparse import csr_matrix
 from minigen.data.interactions import HeldOut, Split
 from minigen.data.rows import open_rows, write_rows
 from minigen.errors import InputError
+from minigen.files import read_arrays, read_json, write_text, writing
 from minigen.ops.sparse import check_rows
-from minigen.training.checkpoint import read_arrays, read_json, write_text, writing
 from minigen.typing import Params
 
 FORMAT = "minigen run data"

@@ -21,10 +21,10 @@ from minigen.data.interactions import Split
 from minigen.data.published import with_validation
 from minigen.errors import InputError
 from minigen.evaluation.evaluate import evaluate
+from minigen.files import read_json, write_text
 from minigen.ladder import CFGAN, IALS
 from minigen.recommender.base import Recommender
 from minigen.recommender.baselines import EASE, Popularity
-from minigen.training.checkpoint import read_json, write_text
 
 METRICS = ("precision@5", "ndcg@5", "precision@20", "ndcg@20", "recall@20")
 CHOICE = "ndcg@100"  # what a choice is made by, as everywhere

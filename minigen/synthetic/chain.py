@@ -19,7 +19,7 @@ from minigen.data.behaviours import MARK
 from minigen.data.events import Events
 from minigen.data.interactions import Split
 from minigen.data.tables import collect, reading
-from minigen.training.checkpoint import read_arrays, writing
+from minigen.files import read_arrays, writing
 from minigen.typing import Array
 
 SAME, NEW, EARLIER = 0, 1, 2  # the item of a move; EARLIER + b: an earlier one, to which b was done last

@@ -19,9 +19,9 @@ from scipy.sparse import csr_matrix
 from minigen.data.interactions import HeldOut
 from minigen.errors import InputError
 from minigen.evaluation.evaluate import evaluate
+from minigen.files import read_json, write_text
 from minigen.recommender.base import Recommender
 from minigen.recommender.trained import AutoencoderRecommender
-from minigen.training.checkpoint import read_json, write_text
 from minigen.tuning.plan import Cost, Share, make_plan
 
 FAILURES = 3  # settings that fail one after another before a model is given up

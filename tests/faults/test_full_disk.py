@@ -13,6 +13,7 @@ import pytest
 from scipy import sparse
 
 from minigen.errors import InputError
+from minigen.files import write_text
 from minigen.recommender import MultVAE
 from minigen.training import checkpoint
 
@@ -80,7 +81,7 @@ def test_what_a_kill_left_half_written_is_gone_after_the_next_write(tmp_path: Pa
     for name in (".1.tmp.samples.png", ".2.tmp.other.png", ".samples.png", "samples.png"):
         (tmp_path / name).write_text(name)
     (tmp_path / ".1.tmp.step-9").mkdir()
-    checkpoint.write_text(tmp_path / "samples.png", "new")
+    write_text(tmp_path / "samples.png", "new")
     left = {path.name for path in tmp_path.iterdir()}
     assert left == {".2.tmp.other.png", ".samples.png", "samples.png", ".1.tmp.step-9"}
     checkpoint.save(tmp_path, 1, SMALL, {})

@@ -19,10 +19,11 @@ from scipy import sparse
 
 from minigen.data import Interactions, strong_split
 from minigen.errors import InputError
+from minigen.files import read_arrays
 from minigen.ladder import load_model
 from minigen.recommender import MultVAE
 from minigen.recommender.runs import read_split, write_split
-from minigen.training.checkpoint import latest_folder, read_arrays
+from minigen.training.checkpoint import latest_folder
 
 SMALL = {"hidden": 6, "latent": 3, "batch": 16, "epochs": 2, "patience": 0, "anneal_epochs": 2}
 JUNK = [
@@ -172,11 +173,14 @@ def test_what_does_not_fit_is_told_when_a_run_goes_on(
     assert told in line
 
 
-def test_weights_that_are_no_numbers_do_not_serve(runs: dict[str, Path], tmp_path: Path) -> None:
+@pytest.mark.parametrize("value", [np.nan, np.inf, -1e38])
+def test_weights_that_are_no_numbers_do_not_serve(
+    value: float, runs: dict[str, Path], tmp_path: Path
+) -> None:
     run = shutil.copytree(runs["finished"], tmp_path / "run")
     file = latest_folder(run) / "weights.safetensors"
-    _change(file, b_out=np.full(12, np.nan, np.float32))
-    assert "not finite" in (answer(serve, run) or "")
+    _change(file, w_dec=np.full((3, 6), value, np.float32))
+    assert "not finite, or above" in (answer(serve, run) or "")
 
 
 def test_a_head_that_claims_a_terabyte(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import io
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 from scipy import sparse
@@ -16,6 +17,7 @@ from minigen.cli import output
 from minigen.data import read_events, read_lightgcn_split, to_interactions, write_events
 from minigen.data.published import is_cfgan_split, read_cfgan_split
 from minigen.data.vectors import load_vectors
+from minigen.ops.sparse import check_rows
 from minigen.plots import report
 
 IDS = [
@@ -90,6 +92,16 @@ def test_indices_that_point_outside_do_not_reach_compiled_code(tmp_path: Path) -
         matrix.indices[3] = 2**30
         sparse.save_npz(tmp_path / "s_adj_mat.npz", matrix)
         assert "no sparse matrix" in refused(tmp_path / "s_adj_mat.npz", partial(use, format="lightgcn"))
+
+
+def test_ends_of_rows_whose_differences_wrap_do_not_reach_compiled_code(tmp_path: Path) -> None:
+    matrix = sparse.eye(4, format="csr", dtype="f4")
+    matrix.indptr[:] = [0, 2**31 - 2, -10, 3, 4]
+    assert (np.diff(matrix.indptr) > 0).all(), "no check of the differences can see it"
+    with pytest.raises(ValueError, match="rows end before they begin"):
+        check_rows(matrix)
+    sparse.save_npz(tmp_path / "s_adj_mat.npz", matrix)
+    assert "no sparse matrix" in refused(tmp_path / "s_adj_mat.npz", partial(use, format="lightgcn"))
 
 
 def test_numbers_without_a_row_are_one_line(tmp_path: Path) -> None:
