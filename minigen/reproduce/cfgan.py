@@ -31,12 +31,13 @@ CHOICE = "ndcg@100"  # what a choice is made by, as everywhere
 VALIDATION_SHARE = 0.2
 PASSES = 750, 800, 850, 900, 950, 1000  # of G, among which the authors draw
 
-FULL, RECIPE = "cfgan", "cfgan, authors' epochs"
+FULL, RECIPE, TUNED = "cfgan", "cfgan, authors' epochs", "cfgan, alpha by validation"
 ALONE, SQUARES = "gan weight 0", "squares for the adversary"
 VARIANTS: dict[str, dict[str, Any]] = {
     FULL: {},
     ALONE: {"gan": 0.0},
     RECIPE: {},
+    TUNED: {},
     SQUARES: {"gan": 0.0},
     "zero reconstruction alone": {"pm": 0.0},
     "partial masking alone": {"zr": 0.0},
@@ -47,7 +48,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
 _WEIGHTS = (0.003, 0.01, 0.03, 0.1, 0.3)  # each form has one weight, and as many values are tried
 TRIED: dict[str, list[dict[str, Any]]] = {
     SQUARES: [{"clicks": weight} for weight in _WEIGHTS],
-    FULL: [{"alpha": weight} for weight in _WEIGHTS],
+    TUNED: [{"alpha": weight} for weight in _WEIGHTS],
 }
 _IALS = (("factors", (16, 32, 64)), ("alpha0", (0.1, 0.3, 1.0)), ("l2", (0.001, 0.003, 0.01, 0.03)))
 BASELINES: dict[type[Recommender], list[dict[str, Any]]] = {
