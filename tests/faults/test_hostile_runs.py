@@ -7,6 +7,7 @@ import shutil
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from minigen.ladder import load_model
 from minigen.recommender import MultVAE
 from minigen.recommender.runs import read_split, write_split
 from minigen.training.checkpoint import latest_folder
+from minigen.training.state import State, read_state
 
 SMALL = {"hidden": 6, "latent": 3, "batch": 16, "epochs": 2, "patience": 0, "anneal_epochs": 2}
 JUNK = [
@@ -181,6 +183,25 @@ def test_weights_that_are_no_numbers_do_not_serve(
     file = latest_folder(run) / "weights.safetensors"
     _change(file, w_dec=np.full((3, 6), value, np.float32))
     assert "not finite, or above" in (answer(serve, run) or "")
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"history": 3}, "a table of numbers"),
+        ({"history": [1]}, "a table of numbers"),
+        ({"step": -1}, "want whole numbers"),
+        ({"best_epoch": 1.5}, "want whole numbers"),
+        ({"finished": 1}, "want whole numbers"),
+        ({"sums": {"loss": "x"}}, "want finite numbers"),
+        ({"best_score": float("inf")}, "want finite numbers"),
+    ],
+)
+def test_a_state_of_other_kinds_is_none(change: dict[str, Any], told: str) -> None:
+    whole = asdict(State(step=3, best_score=0.5, best_epoch=1))
+    assert read_state(whole) == State(step=3, best_score=0.5, best_epoch=1)
+    with pytest.raises(TypeError, match=told):
+        read_state(whole | change)
 
 
 def test_a_head_that_claims_a_terabyte(tmp_path: Path) -> None:

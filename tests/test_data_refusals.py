@@ -1,0 +1,109 @@
+"""What the data package cannot use is refused in words that say what it wants."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+
+import numpy as np
+import polars as pl
+import pytest
+from scipy import sparse
+
+from minigen.cli import main
+from minigen.data import (
+    Events,
+    Interactions,
+    load,
+    read_events,
+    strong_split,
+    time_split,
+    validation_cut,
+    weak_split,
+)
+from minigen.data.lightgcn import read_adjacency
+from minigen.errors import InputError
+
+EVENTS = Events(pl.DataFrame({"user": ["a", "a", "b"], "item": ["x", "y", "x"]}).lazy(), "memory")
+TIMED = Events(
+    pl.DataFrame({"user": ["a", "a", "b"], "item": ["x", "y", "x"], "time": [1, 2, 3]})
+    .with_columns(pl.col("time").cast(pl.Datetime("us")))
+    .lazy(),
+    "memory",
+)
+
+
+def whole(matrix):
+    rows = sparse.csr_matrix(np.array(matrix, np.float32))
+    return Interactions(
+        rows, [f"u{n}" for n in range(rows.shape[0])], [f"i{n}" for n in range(rows.shape[1])]
+    )
+
+
+@pytest.mark.parametrize(
+    ("make", "told"),
+    [
+        (lambda: time_split(EVENTS), "a split by time needs a time column"),
+        (lambda: time_split(TIMED, k_core=1, share=0.6), "share: want a number between 0 and 0.5, got 0.6"),
+        (lambda: time_split(TIMED, k_core=1, last=0), "last: want at least 1, got 0"),
+        (
+            lambda: strong_split(whole(np.kron(np.eye(9), [1, 1])), 3, 3, seed=0),
+            "no held-out user has two items",
+        ),
+        (lambda: weak_split(whole(np.eye(4)), seed=0), "no user has"),
+        (
+            lambda: validation_cut(whole(np.ones((3, 3))).matrix, 1.5, 0),
+            "share: want a number between 0 and 1",
+        ),
+        (lambda: load(__file__, format="svmlight"), "no format 'svmlight'; there are "),
+        (lambda: read_adjacency("nowhere.npz"), "nowhere.npz: no such file"),
+    ],
+)
+def test_what_cannot_be_split_or_read(make, told):
+    with pytest.raises(InputError, match=told) as error:
+        make()
+    assert "\n" not in str(error.value)
+
+
+def test_files_that_want_more_to_be_said(tmp_path):
+    lines, several = tmp_path / "a.jsonl", tmp_path / "a.csv"
+    lines.write_text('{"us\\\\er": 1, "item": 2}\n')
+    several.write_text("1::2\n")
+    with pytest.raises(InputError, match="a column of JSON lines has no backslash in its name"):
+        read_events(lines, user="us\\er")
+    with pytest.raises(InputError, match="a separator of several characters needs a header"):
+        read_events(several, separator="::")
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        archive.writestr("other.dat", "1\t2\n")
+    (tmp_path / "shop.zip").write_bytes(content.getvalue())
+    with pytest.raises(InputError, match="holds no view, add_to_cart or purchase table"):
+        load(tmp_path / "shop.zip", format="retailrocket")
+
+
+def test_convert_writes_the_standard_names_and_tells_of_them(tmp_path, capsys):
+    source, target, told = tmp_path / "a.csv", tmp_path / "b.jsonl", tmp_path / "told.json"
+    source.write_text("who,what\n007,a\n7,b\n")
+    words = [
+        "data",
+        "convert",
+        str(source),
+        str(target),
+        "--user",
+        "who",
+        "--item",
+        "what",
+        "--json",
+        str(told),
+    ]
+    with pytest.raises(SystemExit) as stop:
+        main(words)
+    assert not stop.value.code
+    assert [json.loads(line) for line in target.read_text().splitlines()] == [
+        {"user": "007", "item": "a"},
+        {"user": "7", "item": "b"},
+    ]
+    (row,) = json.loads(told.read_text())["rows"]
+    assert row["columns"] == ["user", "item"]
+    assert "b.jsonl: user, item" in "".join(capsys.readouterr().out.splitlines())
