@@ -9,8 +9,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from nbclient import NotebookClient
-from nbformat.v4 import new_code_cell, new_notebook
 from rich.console import Console
 
 from minigen.cli import output
@@ -33,14 +31,15 @@ def test_ten_thousand_steps_leave_no_memory_and_no_file_behind(tmp_path: Path) -
 
 def test_progress_in_a_notebook_is_lines_and_few(tmp_path: Path) -> None:
     """Of a command of a cell, whose terminal nobody sees, and of one that runs in the kernel itself."""
+    client, v4 = pytest.importorskip("nbclient"), pytest.importorskip("nbformat.v4")
     words = ["train", "online-retail", "--set=epochs=4", "--set=hidden=8", "--set=latent=4", "--out"]
     cells = [
         f"import sys\n!{{sys.executable}} -m minigen {' '.join(words)} shell",
         f"import minigen.cli\ntry:\n    minigen.cli.main({[*words, 'kernel']})\nexcept SystemExit: pass",
     ]
-    notebook = new_notebook(cells=[new_code_cell(cell) for cell in cells])
+    notebook = v4.new_notebook(cells=[v4.new_code_cell(cell) for cell in cells])
     here = {"metadata": {"path": str(tmp_path)}}
-    NotebookClient(notebook, timeout=300, kernel_name="python3", resources=here).execute()
+    client.NotebookClient(notebook, timeout=300, kernel_name="python3", resources=here).execute()
     for cell in notebook.cells:
         texts = [output.get("text") or output["data"]["text/plain"] for output in cell.outputs]
         lines = "".join(texts).replace("\r\n", "\n").splitlines()
