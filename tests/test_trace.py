@@ -48,7 +48,7 @@ def test_ranges_are_those_at_the_return_whatever_is_written_there_later(rng):
 
 def test_what_is_seen_of_a_value_is_every_array_and_number_in_it():
     """Asked directly: what Python itself calls within a traced block, no coverage can follow."""
-    call = trace.Call("f", "e", 0)
+    call = trace.Call("f", "dense-forward", 0)
     value = {"w": np.array([2.0, -1.0]), "name": "w"}, (3, np.float32(0.5)), sparse.eye(2, format="csr"), None
     trace._collect(call, "", (*value, np.zeros((0, 4))))
     assert [(seen.name, seen.shape, seen.low, seen.high) for seen in call.arrays] == [
@@ -61,13 +61,13 @@ def test_what_is_seen_of_a_value_is_every_array_and_number_in_it():
 @pytest.mark.parametrize(
     ("value", "told"),
     [
-        (np.array([1.0, np.nan]), r"f \[eq:e\] made nan to nan in an array of shape \(2,\)"),
-        ({"w": np.array([1.0, np.inf])}, r"f \[eq:e\] made 1.0 to inf in w of shape \(2,\)"),
-        (np.float64(-np.inf), r"f \[eq:e\] made -inf"),
+        (np.array([1.0, np.nan]), r"f \[eq:dense-forward\] made nan to nan in an array of shape \(2,\)"),
+        ({"w": np.array([1.0, np.inf])}, r"f \[eq:dense-forward\] made 1.0 to inf in w of shape \(2,\)"),
+        (np.float64(-np.inf), r"f \[eq:dense-forward\] made -inf"),
     ],
 )
 def test_what_is_not_finite_is_named(value, told):
-    call = trace.Call("f", "e", 0)
+    call = trace.Call("f", "dense-forward", 0)
     trace._collect(call, "", value)
     with pytest.raises(FloatingPointError, match=told):
         trace._want_finite(call)
