@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import sparse, stats
@@ -175,20 +177,25 @@ def test_items_are_divided_once_and_held_out_ones_are_never_trained_on():
         cold_items.split_items(4, 0)
 
 
+def held_out(seed):
+    """People of whose items three of ten are hidden."""
+    whole = people(80, seed)
+    rng = np.random.default_rng(seed)
+    hidden = rng.random(whole.nnz) < 0.3
+    target, shown = whole.copy(), whole.copy()
+    target.data, shown.data = hidden.astype(np.float32), (~hidden).astype(np.float32)
+    for part in (target, shown):
+        part.eliminate_zeros()
+    return HeldOut(shown, target, [f"{seed}-{n}" for n in range(80)])
+
+
+def shop():
+    """People of the 64 items, and others to choose and to measure by."""
+    return Split("t", people(400, 0), [str(n) for n in range(400)], NAMES, held_out(1), held_out(2))
+
+
 def test_cold_items_are_found_by_what_they_are(features):
-    train = people(400, 0)
-
-    def held(seed):
-        whole = people(80, seed)
-        rng = np.random.default_rng(seed)
-        hidden = rng.random(whole.nnz) < 0.3
-        target, shown = whole.copy(), whole.copy()
-        target.data, shown.data = hidden.astype(np.float32), (~hidden).astype(np.float32)
-        for part in (target, shown):
-            part.eliminate_zeros()
-        return HeldOut(shown, target, [f"{seed}-{n}" for n in range(80)])
-
-    split = Split("t", train, [str(n) for n in range(400)], NAMES, held(1), held(2))
+    split = shop()
     seen = []
 
     class Watched(MultVAE):
@@ -207,4 +214,4 @@ def test_cold_items_are_found_by_what_they_are(features):
     assert found.warm[cold_items.GENERATOR].ndcg.mean() > found.warm["popularity"].ndcg.mean()
     assert found.chosen["hidden"] == 0
     with pytest.raises(InputError, match="no validation users"):
-        cold_items.run(Split("t", train, [], NAMES, None, split.test), features, make, seed=0)
+        cold_items.run(replace(split, validation=None), features, make, seed=0)
