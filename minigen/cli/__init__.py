@@ -91,8 +91,11 @@ def main(args: list[str] | None = None) -> None:
         _fail(
             "out of memory: try fewer items (a larger --k-core), or a smaller --set hidden=... or batch=..."
         )
-    except BrokenPipeError:
-        sys.stderr.close()  # the reader of a pipe went away: nobody is left to tell
+    except (
+        SystemExit
+    ) as stop:  # of whoever printed into a pipe whose reader went away: nobody is left to tell
+        if not isinstance(stop.__context__, BrokenPipeError):
+            raise
         sys.exit(0)
     except OSError as error:
         _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))
