@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
 
-from minigen.cli import behaviours as commands
+from minigen.cli import main
 from minigen.data.behaviour_split import behaviour_split
 from minigen.data.behaviours import known_parts, of_target
 from minigen.data.simulate import simulate
@@ -88,15 +88,38 @@ def test_rows_are_kept_and_told_apart(unseen, events, tmp_path):
         list(Experiment(split, tmp_path, SETTINGS | {"epochs": 3}, [""], unseen, watch).rows())
 
 
-def test_the_command_writes_the_file(events, tmp_path, capsys):
+def reproduce(events, tmp_path, *words, code=0):
+    """The command on a file of these events, by the time, with its rows in `runs`."""
     write_events(events, tmp_path / "shop.csv")
-    asked = str(tmp_path / "shop.csv"), "purchase", "time", False
-    commands.run_table(*asked, tmp_path / "runs", SETTINGS, [""], tmp_path / "t.json")
+    pairs = (part for name, value in SETTINGS.items() for part in ("--set", f"{name}={value}"))
+    asked = ["behaviours", str(tmp_path / "shop.csv"), "--target", "purchase", "--split", "time", *pairs]
+    with pytest.raises(SystemExit) as stop:
+        main(["reproduce", *asked, "--runs", str(tmp_path / "runs"), *map(str, words)])
+    assert (stop.value.code or 0) == code
+
+
+def test_the_command_writes_the_file(events, tmp_path, capsys):
+    reproduce(events, tmp_path, "--json", tmp_path / "t.json")
     document = json.loads((tmp_path / "t.json").read_text())
     assert document["settings"]["target"] == "purchase"
     shares = document["settings"]["shares"]
     assert set(shares) <= {"view", "cart", "new"}
     assert document["provenance"]["data_hash"]
+    vae = next(row for row in document["rows"] if row["model"] == ALL)
+    assert (vae["settings"]["latent"], vae["settings"]["batch"]) == (6, 40)
     said = capsys.readouterr().out
     assert f"{ALL} minus the target alone: " in said
     assert f"new {shares['new']:.1%}" in said
+    reproduce(events, tmp_path)  # all rows are there: the same table, and no file
+    again = capsys.readouterr().out
+    assert again.splitlines()[-1] == said.splitlines()[-1]
+
+
+def test_ctrl_c_says_that_the_same_command_goes_on(events, tmp_path, monkeypatch, capsys):
+    def stopped(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Popularity, "fit", stopped)
+    reproduce(events, tmp_path, code=130)
+    told = f"interrupted; the same command goes on with what is in {tmp_path / 'runs'}"
+    assert capsys.readouterr().err == f"minigen: {told}\n"

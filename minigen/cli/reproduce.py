@@ -146,7 +146,8 @@ def _train(
 
     def report(state: State, logged: dict[str, float]) -> None:
         show(state, logged)
-        if end is not None and time.monotonic() >= end and not state.finished:
+        over = end is not None and time.monotonic() >= end
+        if over and "epoch" not in logged:  # after a step: at the end of its epoch it would be the second
             signal.raise_signal(signal.SIGINT)  # as Ctrl-C: between two steps, and with a checkpoint
 
     plan = Plan(settings.epochs, BATCH * STEPS, settings.seed, checkpoint_seconds=checkpoint_seconds)
