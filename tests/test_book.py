@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 import inspect
+import json
 import sys
 from pathlib import Path
 
 import pytest
 
-from minigen import ops
+from minigen import book, ops
 from minigen.book import PICTURES, measured, page_table, picture, show, sliders
 from minigen.recommender import MultVAE
 
@@ -71,3 +73,21 @@ def test_sliders_degrade_to_the_figure_of_the_middle(monkeypatch, why):
 def test_the_pictures_of_the_readme_are_those_of_the_notebooks(name):
     assert f"chapters/images/{name}" in (ROOT / "README.md").read_text("utf-8")
     assert (ROOT / "chapters/images" / name).read_bytes() == picture(name), "run `make notebooks`"
+
+
+def test_a_picture_is_that_of_the_cell_with_its_words(tmp_path, monkeypatch):
+    def cell(source, *outputs):
+        return {"source": [source], "outputs": [{"data": data} for data in outputs]}
+
+    png = base64.b64encode(b"drawn").decode()
+    words = PICTURES["ring.png"][1]
+    monkeypatch.setattr(book, "_ROOT", tmp_path)
+    (tmp_path / "notebooks").mkdir()
+    file = tmp_path / "notebooks/05-gan.ipynb"
+    cells = [{"source": [f"text: {words}"]}, cell("x", {"image/png": "other"}), cell(f"# {words}", {}, {})]
+    file.write_text(json.dumps({"cells": cells}), "utf-8")
+    with pytest.raises(LookupError, match=r"05-gan.ipynb: no picture in a cell with 'Circles: the modes\.'"):
+        picture("ring.png")
+    cells[-1]["outputs"][1]["data"] = {"image/png": [png]}
+    file.write_text(json.dumps({"cells": cells}), "utf-8")
+    assert picture("ring.png") == b"drawn"

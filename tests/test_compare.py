@@ -157,4 +157,8 @@ def test_the_picture_shows_every_model_that_ran():
     ]
     figure = plots.contest([*rows, {"model": "x", "metrics": {}, "error": "no"}], "ndcg@100", "ease")
     assert [text.get_text() for text in figure.axes[0].get_yticklabels()] == ["ease", r"\$vae\$"]
+    assert [text.get_text() for text in figure.legends[0].texts] == ["baseline", "generative"]
     assert png(figure)
+    (row, *_) = rows
+    alone = plots.contest([row], "ndcg@100", "ease")
+    assert [text.get_text() for text in alone.legends[0].texts] == ["baseline"]

@@ -168,6 +168,15 @@ def test_a_choice_of_vectors_needs_such_a_processor_and_a_fresh_process(monkeypa
     assert os.environ["NUMBA_CPU_FEATURES"] == "as before"
 
 
+@pytest.mark.parametrize("bits, sign", [(256, "+"), (512, "-")])
+def test_a_choice_of_vectors_is_left_where_numba_will_read_it(monkeypatch, bits, sign):
+    monkeypatch.setattr("llvmlite.binding.get_host_cpu_features", lambda: Features(avx512f=True))
+    monkeypatch.setenv("NUMBA_CPU_FEATURES", "as before")
+    monkeypatch.delitem(sys.modules, "numba")
+    bench.choose_vectors(bits)
+    assert os.environ["NUMBA_CPU_FEATURES"] == f"+avx512f,{sign}prefer-256-bit"
+
+
 WIDTH = """
 import sys
 from minigen.bench import ladder

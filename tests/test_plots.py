@@ -12,6 +12,8 @@ from test_recommender import split_of_groups
 from minigen import plots
 from minigen.errors import InputError
 from minigen.plots import lessons, report
+from minigen.plots.growth import growth_figure
+from minigen.plots.race import race_figure
 from minigen.plots.style import png
 from minigen.recommender import MultVAE
 
@@ -72,6 +74,43 @@ def test_labels_of_the_map_do_not_cover_each_other(model, split):
     boxes = [text.get_window_extent() for text in figure.axes[0].texts]
     assert len(boxes) > 3
     assert not any(a.overlaps(b) for n, a in enumerate(boxes) for b in boxes[:n])
+    few = plots.latent_map(model, split.train, [f"Product number {n}" for n in range(32)], n_products=3)
+    assert {text.get_text() for text in few.axes[0].texts} <= {f"Product number {n}" for n in range(32)}
+    assert 0 < len(few.axes[0].texts) <= 3
+
+
+def test_a_race_has_a_bar_for_everyone_and_marks_the_least_that_is_possible():
+    rows = [
+        {"op": "step", "backend": "numpy", "median_ms": 40.0, "ratio": 1.0, "floor_ms": 9.0},
+        {"op": "step", "backend": "numba", "median_ms": 16.0, "ratio": 2.5, "floor_ms": 8.0},
+        {"op": "top_k", "backend": "numpy", "median_ms": 3.0, "ratio": 1.0},
+        {"op": "top_k", "backend": "numba", "median_ms": 5.0},
+    ]
+    figure = race_figure(rows)
+    (axis,) = figure.axes
+    assert [[bar.get_width() for bar in group.patches] for group in axis.containers] == [[40, 3], [16, 5]]
+    assert [text.get_text() for text in axis.get_yticklabels()] == ["step", "top_k"]
+    assert [text.get_text() for text in axis.texts] == ["", "", "2.5x", ""]  # NumPy is what the others are to
+    (floor,) = axis.lines
+    assert list(floor.get_xdata()) == [8.0, 8.0]
+    assert png(figure)
+
+
+def test_growth_draws_time_and_memory_with_their_exponents():
+    rows = [
+        {"axis": "items", "backend": backend, "size": size, "median_ms": size / speed, "peak_memory_mb": size}
+        for backend, speed in (("numpy", 10), ("numba", 20))
+        for size in (100, 1000)
+    ]
+    for row in rows[1::2]:
+        row["exponents"] = {"median_ms": 1.0, "peak_memory_mb": 0.5}
+    figure = growth_figure(rows)
+    for axis, exponent in zip(figure.axes, ("1.00", "0.50")):
+        labels = [line.get_label() for line in axis.lines]
+        assert labels == [f"items, {backend}: size^{exponent}" for backend in ("numpy", "numba")]
+        assert (axis.get_xscale(), axis.get_yscale()) == ("log", "log")
+    assert list(figure.axes[0].lines[1].get_ydata()) == [5, 50]
+    assert png(figure)
 
 
 def test_save_writes_the_whole_picture_or_nothing(tmp_path):

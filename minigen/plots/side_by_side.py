@@ -62,6 +62,6 @@ def _draw(axis: Axes, picture: Picture | None, colour: str) -> None:
             axis.plot(np.arange(1, len(values) + 1), values, color=colour)
             axis.set(xlabel="epoch", ylabel=words)
             axis.spines[["top", "right"]].set_visible(False)
-        case None:
+        case _:
             axis.text(0.5, 0.5, "no picture:\nits numbers overflowed", ha="center", color=GREY)
             axis.axis("off")
