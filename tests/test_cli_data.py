@@ -1,6 +1,8 @@
-"""`minigen data split` takes what other people publish as well as a table, and every way to split it."""
+"""`minigen data`: every way to split a table or what other people publish; converted, simulated, fetched."""
 
 from __future__ import annotations
+
+import json
 
 import pytest
 
@@ -61,3 +63,60 @@ def test_a_folder_that_is_there_stays(events, tmp_path, capsys):
         main(["data", "split", str(events), str(tmp_path / "out")])
     assert stop.value.code == 2
     assert "is there already" in capsys.readouterr().err
+
+
+def run(*words, code=0):
+    with pytest.raises(SystemExit) as stop:
+        main(["data", *map(str, words)])
+    assert (stop.value.code or 0) == code
+
+
+def test_events_are_converted_and_told_about_the_same(events, tmp_path, capsys):
+    wide, file = tmp_path / "wide.csv", tmp_path / "c.json"
+    text = events.read_text().replace("user,item,time", "who,what,when")
+    wide.write_text(text)
+    named = ("--user", "who", "--item", "what", "--time", "when")
+    run("convert", wide, tmp_path / "out.parquet", *named, "--json", file)
+    told = "".join(capsys.readouterr().out.split())
+    assert told == f"{wide}->{tmp_path / 'out.parquet'}:user,item,time"
+    document = json.loads(file.read_text())
+    assert document["settings"] == {"events": str(wide), "user": "who", "item": "what", "time": "when"}
+    assert document["rows"][0]["columns"] == ["user", "item", "time"]
+    tables = []
+    for file in (events, tmp_path / "out.parquet"):
+        run("info", file)
+        tables.append([line for line in capsys.readouterr().out.splitlines() if "│" in line])
+    assert len(tables[0]) > 3
+    assert tables[0] == tables[1]
+    run("convert", wide, tmp_path / "again.jsonl", *named)
+    assert json.loads((tmp_path / "again.jsonl").read_text().splitlines()[0])["user"] == "u0"
+
+
+def test_simulated_shoppers_are_counted_and_written(tmp_path, capsys):
+    out, file = tmp_path / "shop.csv", tmp_path / "s.json"
+    run("simulate", out, "--users", 30, "--items", 20, "--json", file)
+    (row,) = json.loads(file.read_text())["rows"]
+    assert row["users"] == 30
+    assert sum(row["behaviours"].values()) == row["events"] == len(out.read_text().splitlines()) - 1
+    said = " ".join(capsys.readouterr().out.split())
+    assert f"30 users, {row['items']} items" in said
+    assert f"{row['behaviours']['view']:,} view" in said
+
+
+def test_a_set_is_fetched_and_the_next_command_named(tmp_path, monkeypatch, capsys):
+    def fetch(name, out, report):
+        report(50, 100)
+        report(100)
+        return out / name
+
+    monkeypatch.setattr("minigen.data.fetch.fetch", fetch)
+    run("fetch", "movielens-100k", "--out", tmp_path)
+    folder = tmp_path / "movielens-100k"
+    said = capsys.readouterr().out
+    assert f"{folder} holds movielens-100k." in said
+    assert f"train {folder}" in said
+
+
+def test_a_set_that_nobody_publishes_is_one_line(tmp_path, capsys):
+    run("fetch", "movielens-7k", "--out", tmp_path, code=2)
+    assert "there is no set 'movielens-7k' to fetch; there are movielens-100k" in capsys.readouterr().err

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
+from dataclasses import replace
 
 import pytest
 from test_cli import minigen, refused
+
+from minigen.cli import main
+from minigen.recommender.runs import read_split, write_split
 
 
 @pytest.fixture(scope="module")
@@ -47,3 +52,49 @@ def test_people_like_one_and_bad_input(shop, tmp_path):
     assert "want either --user or --source, not both" in both
     assert "there is no run" in refused("generate", "users", tmp_path / "none")
     assert "there is no model 'pixelcnn'" in refused("generate", "pixelcnn")
+
+
+def generate(run, tmp_path, capsys, *words):
+    """The command on a run; gives its row, the columns of its events, and what it said."""
+    out, file = tmp_path / "users.csv", tmp_path / "report.json"
+    with pytest.raises(SystemExit) as stop:
+        main(["generate", "users", str(run), "--out", str(out), "--json", str(file), *words])
+    said = capsys.readouterr()
+    assert not stop.value.code, said.err
+    (row,) = json.loads(file.read_text())["rows"]
+    return row, out.read_text().splitlines()[0].split(","), said.out
+
+
+def test_one_kind_of_event_without_times_has_a_report_without_their_order(shop_run, tmp_path, capsys):
+    row, columns, said = generate(shop_run, tmp_path, capsys, "-n", "40")
+    assert (row["users"], columns[:2]) == (40, ["user", "item"])
+    assert not {"behaviour", "time"} & set(columns)
+    report = row["report"]
+    assert set(report) == {
+        *("distance", "distance_real", "train_on", "nearest", "nearest_real"),
+        *("copies", "copies_real", "membership"),
+    }
+    assert report["train_on"]["metric"] == "ndcg@14"
+    assert "in order" not in said
+    assert f"{report['train_on']['synthetic']:.4f}" in said
+    assert "AUC of a membership attack" in said
+
+
+def test_privacy_is_not_measured_by_people_who_were_trained_on(shop_run, tmp_path, capsys):
+    split = read_split(shop_run)
+    members = replace(split.test, users=split.train_users[: len(split.test.users)])
+    run = tmp_path / "run"
+    shutil.copytree(shop_run, run)
+    write_split(run, replace(split, validation=None, test=members))
+    row, _, said = generate(run, tmp_path, capsys, "-n", "40")
+    assert set(row["report"]) == {"distance", "distance_real"}  # nor EASE without whom to tune it by
+    assert "membership" not in said
+    assert "EASE" not in said
+    assert f"{row['report']['distance']['popularity']:.4f}" in said
+
+
+def test_without_a_report_there_are_the_people_alone(shop_run, tmp_path, capsys):
+    row, _, said = generate(shop_run, tmp_path, capsys, "-n", "5", "--no-report")
+    assert "report" not in row
+    assert "5 synthetic users" in said
+    assert "distance" not in said

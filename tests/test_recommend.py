@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+from dataclasses import replace
 
 import pytest
 
 from minigen.cli import main
+from minigen.recommender.runs import read_split, write_split
 
 
 @pytest.fixture
@@ -28,9 +31,9 @@ def recommend(shop_run, tmp_path, capsys):
 
 @pytest.fixture
 def refused(shop_run, capsys):
-    def call(*args):
+    def call(*args, run=shop_run):
         with pytest.raises(SystemExit) as end:
-            main(["recommend", str(shop_run), *map(str, args)])
+            main(["recommend", str(run), *map(str, args)])
         assert end.value.code == 2
         (line,) = capsys.readouterr().err.strip().splitlines()
         return line
@@ -108,3 +111,20 @@ def test_bad_questions(refused, tmp_path):
     assert "go together" in refused("--user", "u0", "--where", "a=b")
     assert "no such file" in refused("--user", "u0", "--where", "a=b", "--table", tmp_path / "absent.csv")
     assert "No such file" in refused("--user", "u0", "--unavailable", tmp_path / "absent.txt")
+
+
+def test_without_validation_users_nothing_is_chosen_by_them(refused, shop_run, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(shop_run, run)
+    write_split(run, replace(read_split(shop_run), validation=None))
+    for flag in ("--repeat", "--diversity"):
+        told = refused("--user", "u0", flag, "auto", run=run)
+        assert "auto: the run has no validation users to choose by" in told
+
+
+def test_a_list_of_what_is_gone_that_the_run_knows_is_not_remarked_on(recommend, tmp_path):
+    gone = tmp_path / "gone.txt"
+    gone.write_text("004\n")
+    items, _, said = recommend("--user", "u0", "-k", 5, "--unavailable", gone)
+    assert "004" not in items
+    assert "name no item" not in said

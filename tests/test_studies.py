@@ -15,7 +15,7 @@ from minigen.errors import InputError
 from minigen.evaluation.evaluate import evaluate
 from minigen.ladder import load_model
 from minigen.recommender import EASE
-from minigen.recommender.runs import read_split
+from minigen.recommender.runs import read_split, write_split
 
 
 @pytest.fixture
@@ -65,6 +65,7 @@ def test_uncertainty_in_three_tables_and_two_plots(study, tmp_path):
     assert "drawn code" in said
     assert {path.name for path in (tmp_path / "plots").iterdir()} == {"calibration.png", "spread.png"}
     assert "want whole numbers" in study("uncertainty", "--lengths", "0,2", code=2)
+    assert "want whole numbers from 1 on, got '1,few'" in study("uncertainty", "--lengths", "1,few", code=2)
     assert "nobody has a history of 99" in study("uncertainty", "--lengths", "99", code=2)
 
 
@@ -110,3 +111,33 @@ def test_ease_is_tuned_and_has_no_doubt(shop_run):
     kinds = {"buyers": unit_rows(split.train.T.tocsr())}
     trials = studies.variety(EASE(5.0).fit(split.train), split, kinds, kinds["buyers"], 3)
     assert np.isclose(trials[0]["metrics"]["distance"], trials[0]["metrics"]["own_distance"])
+
+
+@pytest.fixture(scope="module")
+def ease_run(shop_run, tmp_path_factory):
+    """The run of EASE, which has no codes and no doubt, on the same shop."""
+    folder, split = tmp_path_factory.mktemp("ease") / "run", read_split(shop_run)
+    write_split(folder, split)
+    EASE(5.0).fit(split.train).save(folder)
+    return folder
+
+
+@pytest.mark.parametrize(
+    "words", [("diversity", "--k", "4"), ("explanations", "--users", "5"), ("uncertainty", "--lengths", "1")]
+)
+def test_a_study_that_is_asked_for_no_file_prints_alone(
+    words, shop_run, ease_run, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    name, *more = words
+    run = shop_run if name == "uncertainty" else ease_run
+    with pytest.raises(SystemExit) as stop:
+        main(["study", name, str(run), *more])
+    said = capsys.readouterr().out
+    assert not stop.value.code
+    assert "shop: 160 users to train on" in said
+    if name != "uncertainty":
+        assert "ease, " in said
+        assert "mult-vae" not in said
+        assert "codes" not in said
+    assert list(tmp_path.iterdir()) == []
