@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import runpy
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from minigen.bench import growth, ladder, mult_vae, presets, race
+from minigen.bench import growth, ladder, mult_vae, presets, race, table
 from minigen.bench.presets import PRESETS, cases_of
 from minigen.cli import main
 from minigen.cli.bench import OTHERS
@@ -104,6 +106,9 @@ def test_the_ladder_prints_a_rung_a_line_and_draws_them(bits, tmp_path, monkeypa
     name = f"ladder-{bits}" if bits else "ladder"
     assert document["rows"] == [{"preset": name, **row} for row in rungs]
     assert document["settings"][name]["vectors"] == bits
+    run("--preset", "ladder", "--threads", "1", "--rounds", "3", *words)  # without files
+    assert capsys.readouterr().out == said
+    assert {path.name for path in tmp_path.iterdir()} == {file.name, picture.name}
 
 
 def test_kernels_are_shown_with_their_registers(tmp_path, monkeypatch, capsys):
@@ -205,3 +210,11 @@ def test_a_race_holds_everyone_against_numpy_pytorch_and_the_machine(monkeypatch
     assert by["numpy"]["floor_ms"] == pytest.approx(1)
     assert by["numba"]["times_floor"] == pytest.approx(2)
     assert by["numba"]["peak_memory_mb"] == 50
+
+
+def test_the_tables_are_printed_to_be_put_into_the_readme(monkeypatch, capsys):
+    root = Path(__file__).parents[1]
+    monkeypatch.chdir(root)
+    runpy.run_path(str(root / "minigen/bench/table.py"), run_name="__main__")
+    document = json.loads((root / "results" / "bench.json").read_text("utf-8"))
+    assert capsys.readouterr().out == "\n\n".join(table.all_tables(document)) + "\n"

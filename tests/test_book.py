@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import inspect
 import json
+import runpy
 import sys
 from pathlib import Path
 
@@ -91,3 +92,10 @@ def test_a_picture_is_that_of_the_cell_with_its_words(tmp_path, monkeypatch):
     cells[-1]["outputs"][1]["data"] = {"image/png": [png]}
     file.write_text(json.dumps({"cells": cells}), "utf-8")
     assert picture("ring.png") == b"drawn"
+
+
+def test_all_pictures_of_the_readme_are_written_from_the_notebooks(monkeypatch):
+    written = {}
+    monkeypatch.setattr(Path, "write_bytes", lambda path, data: written.update({path.name: data}))
+    runpy.run_path(book.__file__, run_name="__main__")
+    assert written == {name: picture(name) for name in PICTURES}

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import runpy
+import sys
+
 import numpy as np
 import pytest
 from scipy import sparse
 
 from minigen import ops
+from minigen.bench import compact as bench
 from minigen.errors import InputError
 from minigen.ladder.recvae import RecVAE
 from minigen.recommender import MultVAE
@@ -53,3 +58,13 @@ def test_only_a_trained_plain_decoder_can_be_compact():
 def test_shapes_that_do_not_fit_are_named(x, b):
     with pytest.raises(ValueError, match="want shape"):
         ops.short_dense_forward(np.ones(x), ops.shorten(np.ones((3, 5))), np.ones(b))
+
+
+def test_changes_of_a_runs_lists_are_told_and_written(shop_run, tmp_path, monkeypatch, capsys):
+    file = tmp_path / "found.json"
+    monkeypatch.setattr(sys, "argv", ["compact", str(shop_run), str(file)])
+    runpy.run_path(bench.__file__, run_name="__main__")
+    (row,) = json.loads(file.read_text("utf-8"))["rows"]
+    assert (row["op"], row["model"], row["users"]) == ("compact_top10", "mult-vae", 31)
+    assert 0 <= row["items_changed"] <= row["order_changed"] < 0.2
+    assert capsys.readouterr().out.startswith(f"of 31 users: {row['items_changed']:.2%} with other items, ")

@@ -89,3 +89,17 @@ def test_unknown_operations_and_those_without_slips_are_bad_input():
         gradcheck(op="gelu")
     with pytest.raises(InputError, match="--op seed-vae: no slips to plant; there are some for "):
         gradcheck(op="seed-vae", mutants=True)
+
+
+def test_what_has_no_gradient_is_counted_by_its_other_checks(monkeypatch, capsys):
+    few = {name: QUANTITIES[name] for name in ("adam", "dense")}
+    monkeypatch.setattr("minigen.gradcheck.catalogue.catalogue", lambda: few)
+    gradcheck(op="adam")
+    said = capsys.readouterr().out
+    assert "verdict" not in said
+    assert ": passed" in said
+    assert "gradients right: 0/0; contract and meaning: " in said
+    gradcheck()  # of several what passed is counted alone
+    said = capsys.readouterr().out
+    assert ": passed" not in said
+    assert "gradients right: 3/3" in said

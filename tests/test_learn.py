@@ -127,6 +127,20 @@ def test_without_the_chapters_one_line_says_so(monkeypatch, capsys, tmp_path):
     assert "needs a clone of minigen" in capsys.readouterr().err
 
 
+def test_a_chapter_without_exercises_has_none_to_write(monkeypatch, capsys, tmp_path):
+    (tmp_path / "chapters").mkdir()
+    (tmp_path / "chapters" / "15-more.md").write_text("# 15 · More\n\n**It takes** 5 minutes to read.\n")
+    book.chapters.cache_clear()
+    monkeypatch.setattr(book, "CHAPTERS", tmp_path / "chapters")
+    try:
+        assert run("15") == 0
+    finally:
+        book.chapters.cache_clear()
+    said = capsys.readouterr().out
+    assert "15 · More" in said
+    assert "writes the file" not in said
+
+
 @pytest.mark.parametrize("browser", [True, False])
 def test_open_opens_the_notebook_or_prints_how(browser, monkeypatch, capsys):
     calls = []

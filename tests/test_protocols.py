@@ -182,6 +182,11 @@ def test_known_work_is_shown_beside_what_is_published_with_both_recalls(runs, mo
     assert "recall_min@k is hits / min(k, |T|)" in printed
     call(folder / "itemknn")  # recognised without being told
     assert "Oracle" in capsys.readouterr().out
+    monkeypatch.setattr("minigen.data.published.PUBLISHED", PUBLISHED)
+    call(folder / "itemknn")  # work that nobody has published on
+    printed = capsys.readouterr().out
+    assert "This is the work of groups: four groups of items." in printed
+    assert "recall_min@k is" not in printed
     with pytest.raises(InputError, match=r"other was not measured on groups \(other items to be found\)"):
         call(folder / "itemknn", folder / "other", protocol="groups")
 

@@ -124,3 +124,12 @@ def test_where_finds_chapter_code_and_test(tmp_path):
 def test_where_names_the_nearest(capsys):
     assert _run("where", "eq:" + "gausian-kl") == 2
     assert "eq:gaussian-kl" in capsys.readouterr().err
+
+
+def test_what_is_asked_for_without_a_file_is_printed_alone(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert _run("where", "eq:five-point") == 0
+    assert "chapters/02-gradcheck.md" in capsys.readouterr().out
+    assert _run("trace", "gan", "--set", "hidden=8") == 0
+    assert " operations, " in capsys.readouterr().out
+    assert list(tmp_path.iterdir()) == []
