@@ -14,6 +14,7 @@ from minigen.bench import growth, ladder, mult_vae, presets, race, table
 from minigen.bench.presets import PRESETS, cases_of
 from minigen.cli import main
 from minigen.cli.bench import OTHERS
+from minigen.reproduce import iwae_mnist
 
 
 def run(*words, code=0):
@@ -169,6 +170,23 @@ def test_steps_of_small_models_learn(preset, op):
     assert losses[0] != losses[-1]
     if preset == "vae-mnist":
         assert losses[-1] < losses[0]
+
+
+def test_the_compiled_step_is_one_of_the_experiments(monkeypatch):
+    """Compiling it takes a minute: that it is the written-out one is tested beside the experiment."""
+    taken = []
+
+    class Experiment:
+        def __init__(self, settings, images, steps):
+            taken.append((settings.k, steps, images.shape[1:], images.dtype))
+
+        def train_step(self, rows, rng, step):
+            taken.append(len(rows))
+            return {"loss": 9.5}
+
+    monkeypatch.setattr(iwae_mnist, "Experiment", Experiment)
+    assert cases_of("vae-mnist", "numba")["vae_step"].run() == 9.5
+    assert taken == [(1, 1, (28, 28), np.uint8), iwae_mnist.BATCH]
 
 
 class Runner:

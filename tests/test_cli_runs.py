@@ -7,6 +7,7 @@ import re
 import shutil
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -141,10 +142,15 @@ def test_the_demo_wants_a_folder(demo, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("called", "wanted"),
-    [("/usr/lib/python/minigen/__main__.py", "python -m minigen"), ("bin/minigen", "bin/minigen")],
+    ("found", "called", "wanted"),
+    [
+        ("/usr/bin/minigen", "/usr/bin/minigen", "minigen"),
+        (None, "/usr/lib/python/minigen/__main__.py", "python -m minigen"),
+        (None, "bin/minigen", "bin/minigen"),
+        (None, f"{Path.cwd()}/.venv/bin/minigen", ".venv/bin/minigen"),
+    ],
 )
-def test_the_next_command_is_what_a_person_can_type(called, wanted, monkeypatch):
-    monkeypatch.setattr(shutil, "which", lambda name: None)
+def test_the_next_command_is_what_a_person_can_type(found, called, wanted, monkeypatch):
+    monkeypatch.setattr(shutil, "which", lambda name: found)
     monkeypatch.setattr(sys, "argv", [called])
     assert output.program() == wanted

@@ -149,11 +149,9 @@ def _numbers(text: str) -> list[int]:
 def _print(title: str, rows: list[dict[str, Any]], more: Sequence[str] = ()) -> None:
     from minigen.cli.output import print_table
 
-    names = list(dict.fromkeys(name for row in rows for name in row["metrics"]))
+    names = list(rows[0]["metrics"])  # as of all rows of a table
 
     def figure(row: dict[str, Any], name: str) -> str:
-        if name not in row["metrics"]:
-            return ""
         se = f" ± {row['se'][name]:.4f}" if name in row["se"] else ""
         return f"{row['metrics'][name]:.4f}{se}"
 
