@@ -91,12 +91,10 @@ def main(args: list[str] | None = None) -> None:
         _fail(
             "out of memory: try fewer items (a larger --k-core), or a smaller --set hidden=... or batch=..."
         )
-    except (
-        SystemExit
-    ) as stop:  # of whoever printed into a pipe whose reader went away: nobody is left to tell
+    except SystemExit as stop:
         if not isinstance(stop.__context__, BrokenPipeError):
             raise
-        sys.exit(0)
+        sys.exit(0)  # the reader of a pipe went away: nobody is left to tell
     except OSError as error:
         _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))
     except ModuleNotFoundError as error:
