@@ -96,8 +96,12 @@ def test_the_loss_weighs_the_kl_of_each_user_by_its_clicks(rng):
     assert whole.kl == pytest.approx(np.mean([p.kl for p in parts]), rel=1e-5)
 
 
-def test_the_players_take_turns_and_the_old_encoder_is_that_of_the_rounds_beginning():
-    model = RecVAE(**SMALL, encoder_epochs=2, decoder_epochs=1)
+@pytest.mark.parametrize(
+    ("epochs", "turn", "rest"),
+    [((2, 1), 2 * STEPS, STEPS), ((0.7, 0.3), 2, 1), ((0.01, 1), 1, STEPS)],
+)
+def test_the_players_take_turns_and_the_old_encoder_is_that_of_the_rounds_beginning(epochs, turn, rest):
+    model = RecVAE(**SMALL, encoder_epochs=epochs[0], decoder_epochs=epochs[1])
     seen = {}
 
     def report(state, logged):
@@ -109,12 +113,12 @@ def test_the_players_take_turns_and_the_old_encoder_is_that_of_the_rounds_beginn
     for step in range(2, 8 * STEPS + 1):
         (before, _), (after, old) = seen[step - 1], seen[step]
         moved = {name for name in after if not np.array_equal(before[name], after[name])}
-        place = (step - 1) % (3 * STEPS)
-        assert moved == (DECODER if place >= 2 * STEPS else set(after) - DECODER), step
+        place = (step - 1) % (turn + rest)
+        assert moved == (DECODER if place >= turn else set(after) - DECODER), step
         if place == 0:
             for name, array in old.items():
                 np.testing.assert_array_equal(array, before[name])
-        elif step > 3 * STEPS:
+        elif step > turn + rest:
             np.testing.assert_array_equal(old["w1"], seen[step - place][1]["w1"])
 
 
@@ -224,8 +228,8 @@ def test_damaged_arrays_and_other_runs_are_refused(tmp_path):
         load_model(tmp_path / "run")
 
 
-BAD = "hidden=0 layers=-1 decoder_epochs=0 gamma=-0.1 gamma=nan dropout=1 decoder_dropout=-0.1 old_share=0.95"
-BAD += " broad_share=-0.1 lr=nan lr_schedule=steps backend=cuda beta=0.2"
+BAD = "hidden=0 layers=-1 decoder_epochs=0 encoder_epochs=inf gamma=-0.1 gamma=nan dropout=1"
+BAD += " decoder_dropout=-0.1 old_share=0.95 broad_share=-0.1 lr=nan lr_schedule=steps backend=cuda beta=0.2"
 
 
 @pytest.mark.parametrize("setting", BAD.split())

@@ -36,8 +36,8 @@ class Settings:
     gamma: float = 0.005  # KL weight of a history, for each of its clicks
     old_share: float = SHARES[1]  # of the posterior of the last round in the prior
     broad_share: float = SHARES[2]  # of N(0, e^10) in the prior; N(0, 1) has the rest
-    encoder_epochs: int = 3  # in a round: so many with dropout for the encoder,
-    decoder_epochs: int = 1  # then so many without for the decoder
+    encoder_epochs: float = 3.0  # in a round: so many with dropout for the encoder,
+    decoder_epochs: float = 1.0  # then so many without for the decoder; below 1, a share of a pass
     lr: float = 5e-4
     lr_schedule: str = "constant"  # or cosine: lr falls to 0 along half a cosine, over all epochs
     batch: int = 500
@@ -47,7 +47,7 @@ class Settings:
     backend: str = "numpy"  # whose operations train and serve
 
     def __post_init__(self) -> None:
-        least_1 = ("hidden", "latent", "encoder_epochs", "decoder_epochs", "batch", "epochs")
+        least_1 = ("hidden", "latent", "batch", "epochs")
         for least, names in ((1, least_1), (0, ("layers", "gamma", "patience", "seed"))):
             for name in names:
                 if not least <= getattr(self, name) < math.inf:
@@ -60,8 +60,9 @@ class Settings:
                 "old_share and broad_share: want shares of at least 0, together at most 1, "
                 f"got {self.old_share} and {self.broad_share}"
             )
-        if not 0 < self.lr < math.inf:
-            raise InputError(f"lr: want a number above 0, got {self.lr}")
+        for name in ("encoder_epochs", "decoder_epochs", "lr"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise InputError(f"{name}: want a number above 0, got {getattr(self, name)}")
         for name, known in (("lr_schedule", LR_SCHEDULES), ("backend", BACKENDS)):
             if getattr(self, name) not in known:
                 raise InputError(f"{name}: want {' or '.join(known)}, got {getattr(self, name)}")
@@ -127,8 +128,11 @@ class RecVAE(AutoencoderRecommender):
     def train_step(self, rows: csr_matrix, rng: np.random.Generator, step: int) -> dict[str, float]:
         """One step of the player whose turn it is.   [eq:recvae-turns]"""
         config, form, ops = self.config, self.config.form, self.ops
-        turn = config.encoder_epochs * self._steps_per_epoch
-        place = step % (turn + config.decoder_epochs * self._steps_per_epoch)
+        turn, rest = (
+            max(1, round(epochs * self._steps_per_epoch))
+            for epochs in (config.encoder_epochs, config.decoder_epochs)
+        )
+        place = step % (turn + rest)
         adam: Any = self.optimizers["encoder"]
         player: Any = adam if place < turn else self.optimizers["decoder"]
         if config.lr_schedule == "cosine":
