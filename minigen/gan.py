@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from minigen.losses import BernoulliNLLCache, bernoulli_nll_backward, bernoulli_nll_forward
 from minigen.mlp import MLPCache, mlp_backward, mlp_forward
+from minigen.ops import bernoulli_nll_backward, bernoulli_nll_forward
+from minigen.ops.bernoulli_nll.numpy_bernoulli_nll import BernoulliNLLCache
 from minigen.typing import Array, Params
 
 

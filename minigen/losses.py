@@ -9,50 +9,12 @@ import numpy as np
 
 from minigen.errors import InputError
 from minigen.ops.activations.numpy_activations import sigmoid, softplus
-from minigen.ops.checks import want_canonical, want_same_shape, want_shape
-from minigen.ops.sparse import row_of_each
-from minigen.typing import CSR, Array
+from minigen.ops.bernoulli_nll.numpy_bernoulli_nll import BernoulliNLLCache
+from minigen.ops.checks import want_same_shape, want_shape
+from minigen.typing import Array
 
 LOWEST_LOG_VAR = -80.0  # its exp is near the smallest float32
 _LOG_2PI = math.log(2 * math.pi)
-
-
-class BernoulliNLLCache(NamedTuple):
-    """The logits (B, D), and the bits x (B, D), dense or CSR."""
-
-    logits: Array
-    x: Array | CSR
-
-
-def bernoulli_nll_forward(logits: Array, x: Array | CSR) -> tuple[float, BernoulliNLLCache]:
-    """Negative log-likelihood of bits under logits, in nats.   [eq:bernoulli-nll]
-
-    logits (B, D); x (B, D) dense or CSR, in [0, 1]  ->  sum over D, mean over B.
-    Raises ValueError where the shapes differ, or a row of a CSR x names a column twice.
-    Kingma & Welling 2014, appendix C.1.
-    """
-    want_same_shape(logits=logits, x=x)
-    if not isinstance(x, np.ndarray):
-        want_canonical("x", x)
-    # -x log s(l) - (1 - x) log(1 - s(l)) = softplus(l) - x l: no logarithm of 0, no clipping.
-    total = softplus(logits).sum(dtype=np.float64)
-    if isinstance(x, np.ndarray):
-        total -= (x * logits).sum(dtype=np.float64)
-    else:
-        total -= (x.data * logits[row_of_each(x), x.indices]).sum(dtype=np.float64)
-    return float(total) / logits.shape[0], BernoulliNLLCache(logits, x)
-
-
-def bernoulli_nll_backward(d_loss: float, cache: BernoulliNLLCache) -> Array:
-    """d_logits = d_loss (sigmoid(logits) - x) / B.   [eq:bernoulli-nll-backward]"""
-    logits, x = cache
-    d_logits = sigmoid(logits)
-    if isinstance(x, np.ndarray):
-        d_logits -= x
-    else:
-        d_logits[row_of_each(x), x.indices] -= x.data
-    d_logits *= d_loss / logits.shape[0]
-    return d_logits
 
 
 def bernoulli_log_prob_forward(logits: Array, x: Array) -> tuple[Array, BernoulliNLLCache]:

@@ -58,6 +58,7 @@ def test_numba_serves_what_it_has_a_twin_for_and_says_so():
     served = {name for name, rung in numba.rungs.items() if rung == "numba"}
     assert served == {
         "adam_rows_catch_up", "adam_rows_step", "adam_step",
+        "bernoulli_nll_backward", "bernoulli_nll_forward",
         "dense_backward", "dense_forward", "dropout_backward", "dropout_forward",
         "l2_normalise_backward", "l2_normalise_forward", "short_dense_forward", "softmax_nll_forward",
         "sparse_dense_backward",

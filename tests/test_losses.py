@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import sparse, special, stats
 
-from minigen import losses, ops
+from minigen import ops
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ def test_softmax_nll_of_strided_logits(rows):
 
 def test_shapes_that_differ_are_named(rows):
     logits, x = rows
-    for forward in (ops.softmax_nll_forward, losses.bernoulli_nll_forward):
+    for forward in (ops.softmax_nll_forward, ops.bernoulli_nll_forward):
         with pytest.raises(ValueError, match=r"x: want the shape of logits, \(5, 10\), got \(5, 11\)"):
             forward(logits[:, 1:], x)
     with pytest.raises(ValueError, match=r"out: want the shape of logits, \(5, 11\), got \(5, 10\)"):
@@ -91,7 +91,7 @@ def test_shapes_that_differ_are_named(rows):
 
 def test_bernoulli_nll_is_scipys(rng):
     logits, bits = rng.standard_normal((4, 6)), rng.integers(0, 2, (4, 6)).astype(float)
-    loss, _ = losses.bernoulli_nll_forward(logits, bits)
+    loss, _ = ops.bernoulli_nll_forward(logits, bits)
     assert loss == pytest.approx(-stats.bernoulli(special.expit(logits)).logpmf(bits).sum() / 4, rel=1e-12)
 
 
@@ -99,23 +99,23 @@ def test_bernoulli_nll_takes_dense_and_sparse_bits_alike(rows):
     logits, x = rows
     x.data[:] = 1
     (dense, dense_cache), (sparse_, sparse_cache) = (
-        losses.bernoulli_nll_forward(logits, bits) for bits in (x.toarray(), x)
+        ops.bernoulli_nll_forward(logits, bits) for bits in (x.toarray(), x)
     )
     assert sparse_ == pytest.approx(dense, rel=1e-14)
-    d_dense, d_sparse = (losses.bernoulli_nll_backward(0.7, cache) for cache in (dense_cache, sparse_cache))
+    d_dense, d_sparse = (ops.bernoulli_nll_backward(0.7, cache) for cache in (dense_cache, sparse_cache))
     np.testing.assert_allclose(d_sparse, d_dense, rtol=1e-14)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_bernoulli_nll_at_extreme_logits(dtype):
     logits, bits = np.array([[800, -800, -800, 0]], dtype=dtype), np.array([[1, 0, 1, 0]], dtype=dtype)
-    loss, cache = losses.bernoulli_nll_forward(logits, bits)
+    loss, cache = ops.bernoulli_nll_forward(logits, bits)
     assert loss == pytest.approx(800 + np.log(2), rel=1e-6)
-    d_logits = losses.bernoulli_nll_backward(1.0, cache)
+    d_logits = ops.bernoulli_nll_backward(1.0, cache)
     np.testing.assert_allclose(d_logits, [[0, 0, -1, 0.5]], atol=1e-7)
     assert d_logits.dtype == dtype
 
 
 def test_black_images_cost_nothing_to_a_decoder_that_says_black():
-    loss, _ = losses.bernoulli_nll_forward(np.full((2, 9), -800.0), np.zeros((2, 9)))
+    loss, _ = ops.bernoulli_nll_forward(np.full((2, 9), -800.0), np.zeros((2, 9)))
     assert loss == 0

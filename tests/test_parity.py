@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numba import config
+from parity_likelihoods import bernoulli_nll, bernoulli_nll_in_place, softmax_nll, softmax_nll_in_place
 from scipy import sparse
 
 from minigen import backends
@@ -88,23 +89,6 @@ def short_dense(ops: Any, draw: Draw, n: int, m: int, h: int) -> Any:
     return ops.short_dense_forward(draw.array(n, h), ops.shorten(draw.array(h, m)), draw.array(m))
 
 
-def softmax_nll(ops: Any, draw: Draw, n: int, m: int, h: int) -> Any:
-    scale = [1.0, 30.0, 1e4][h % 3]
-    logits, x = draw.array(max(n, 1), m, scale=scale), draw.rows(max(n, 1), m, 0.2)
-    loss, cache = ops.softmax_nll_forward(ops.put(logits), ops.put(x))
-    return float(loss), ops.softmax_nll_backward(1.0, cache)
-
-
-def softmax_nll_in_place(ops: Any, draw: Draw, n: int, m: int, h: int) -> Any:
-    logits, x = ops.put(draw.array(max(n, 1), m).copy()), ops.put(draw.rows(max(n, 1), m, 0.9))
-    other = ops.put(np.full(logits.shape, np.nan, draw.dtype))
-    loss, elsewhere = ops.softmax_nll_forward(logits, x, out=other)
-    again, cache = ops.softmax_nll_forward(logits, x, out=logits)
-    assert elsewhere.d_logits is other
-    assert cache.d_logits is logits
-    return float(loss), float(again), other, logits
-
-
 def adam(ops: Any, draw: Draw, n: int, m: int, h: int) -> Any:
     shape = min(n, 2), 17 * m
     w, d_w = ops.put(draw.array(*shape).copy()), [ops.put(draw.array(*shape)) for _ in range(3)]
@@ -164,6 +148,7 @@ class Room(NamedTuple):
 
 
 DENSE, SPARSE = ("dense_forward", "dense_backward"), ("sparse_dense_forward", "sparse_dense_backward")
+BITS = ("bernoulli_nll_forward", "bernoulli_nll_backward")
 ROOMS = [
     Room(dense, DENSE),
     Room(dense_into, DENSE),
@@ -172,6 +157,8 @@ ROOMS = [
     Room(short_dense, ("short_dense_forward",)),
     Room(softmax_nll, ("softmax_nll_forward",), unit=0.1),
     Room(softmax_nll_in_place, ("softmax_nll_forward",), unit=0.1),
+    Room(bernoulli_nll, BITS, unit=0.1),
+    Room(bernoulli_nll_in_place, BITS, unit=0.1),
     Room(adam, ("adam_step",)),
     Room(adam_rows, ("adam_rows_catch_up", "adam_rows_step")),
     Room(adam_forgets, ("adam_step",), exact=True),

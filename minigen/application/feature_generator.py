@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from minigen import losses, ops
+from minigen import ops
 from minigen.mlp import MLPCache, init_mlp, mlp_backward, mlp_forward
 from minigen.ops.checks import want_shape
 from minigen.ops.sparse import with_data
@@ -39,7 +39,7 @@ def feature_nll_forward(params: Params, z: Array, grams: CSR, band: CSR) -> tupl
     logits, mlp = mlp_forward(z, params)
     want_shape("logits", logits, (grams.shape[0], n_grams + band.shape[1]))
     # As two C-contiguous arrays: each likelihood runs over its own rows.
-    nll_grams, of_grams = losses.bernoulli_nll_forward(np.ascontiguousarray(logits[:, :n_grams]), grams)
+    nll_grams, of_grams = ops.bernoulli_nll_forward(np.ascontiguousarray(logits[:, :n_grams]), grams)
     nll_band, of_band = ops.softmax_nll_forward(np.ascontiguousarray(logits[:, n_grams:]), band)
     return nll_grams + nll_band, FeatureCache(mlp, of_grams, of_band)
 
@@ -49,7 +49,7 @@ def feature_nll_backward(d_loss: float, cache: FeatureCache) -> tuple[Array, Par
 
     The two likelihoods share the perceptron: their gradients stand side by side, d_l = [d_l_grams, d_l_band].
     """
-    d_grams = losses.bernoulli_nll_backward(d_loss, cache.grams)
+    d_grams = ops.bernoulli_nll_backward(d_loss, cache.grams)
     d_band = ops.softmax_nll_backward(d_loss, cache.band)
     return mlp_backward(np.concatenate([d_grams, d_band], axis=1), cache.mlp)
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minigen import losses, ops
+from minigen import ops
 from minigen.gradcheck import meaning
 from minigen.gradcheck.check import GradientReport, assert_gradients
 from minigen.gradcheck.contract import check_contract
@@ -127,7 +127,7 @@ OPS = (
         ),
     ),
     Quantity(
-        "bernoulli-nll", losses.bernoulli_nll_forward, losses.bernoulli_nll_backward, _bernoulli, ("logits",),
+        "bernoulli-nll", ops.bernoulli_nll_forward, ops.bernoulli_nll_backward, _bernoulli, ("logits",),
         meaning=(meaning.bernoulli_nll_survives_800, meaning.bernoulli_nll_is_the_log_probability),
     ),
     Quantity("adam", ops.adam_step, meaning=(meaning.adam_follows_the_paper,)),

@@ -12,7 +12,8 @@ import numpy as np
 
 from minigen.backends import NUMPY, Backend
 from minigen.initializers import xavier_uniform
-from minigen.losses import BernoulliNLLCache, bernoulli_nll_backward, bernoulli_nll_forward
+from minigen.ops import bernoulli_nll_backward, bernoulli_nll_forward
+from minigen.ops.bernoulli_nll.numpy_bernoulli_nll import BernoulliNLLCache
 from minigen.ops.sparse import row_of_each
 from minigen.recommender.autoencoder import Buffers
 from minigen.typing import CSR, Array, Params

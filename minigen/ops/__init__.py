@@ -20,6 +20,7 @@ from minigen.ops.activations.numpy_activations import (
     tanh_forward,
 )
 from minigen.ops.adam.numpy_adam import AdamState, adam_rows_catch_up, adam_rows_step, adam_step
+from minigen.ops.bernoulli_nll.numpy_bernoulli_nll import bernoulli_nll_backward, bernoulli_nll_forward
 from minigen.ops.composite_prior.numpy_composite_prior import (
     composite_log_prob_backward,
     composite_log_prob_forward,
@@ -51,6 +52,8 @@ __all__ = [
     "adam_rows_catch_up",
     "adam_rows_step",
     "adam_step",
+    "bernoulli_nll_backward",
+    "bernoulli_nll_forward",
     "composite_log_prob_backward",
     "composite_log_prob_forward",
     "dense_backward",

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minigen import initializers, losses
+from minigen import initializers
 from minigen.backends import NUMPY, Backend
 from minigen.ops.dropout.numpy_dropout import Mask
 from minigen.ops.sparse import with_data
@@ -167,7 +167,7 @@ def forward(
         # The logits are needed no more: their gradient takes their place.
         nll, caches["nll"] = ops.softmax_nll_forward(logits, x, out=logits)
     else:
-        nll, caches["nll"] = losses.bernoulli_nll_forward(logits, x)
+        nll, caches["nll"] = ops.bernoulli_nll_forward(logits, x)
     weights = {name: w for name, w in params.items() if name.startswith("w_")} if form.l2 else {}
     penalty = form.l2 * sum(float(np.vdot(w, w)) for w in weights.values())
     return Terms(nll, kl, beta, penalty), Cache(**caches, **decoder_caches, weights=weights)
@@ -181,7 +181,8 @@ def backward(
     if form.likelihood == "multinomial":
         d_logits = ops.softmax_nll_backward(1.0, cache.nll)
     else:
-        d_logits = losses.bernoulli_nll_backward(1.0, cache.nll)
+        over = None if buffers is None else cache.nll.logits  # in training they are needed no more
+        d_logits = ops.bernoulli_nll_backward(1.0, cache.nll, out=over)
     grads: Params = {}
     if cache.path is not None:
         grads["gain"] = np.array([np.vdot(d_logits, cache.path)])  # every logit has the same one

@@ -38,6 +38,7 @@ RECVAE = "tests/test_ladder_recvae.py::test_"
 SHAPES = RECVAE + "layer_norm_and_swish_name_the_shapes_that_differ"
 OPS = ("dense", "sparse_dense", "activations", "dropout", "gaussian", "topk")
 TARGETS = {f"minigen/ops/{room}/numpy_{room}.py": [f"tests/test_{room}.py"] for room in OPS} | {
+    "minigen/ops/bernoulli_nll/numpy_bernoulli_nll.py": ["tests/test_losses.py"],
     "minigen/ops/softmax_nll/numpy_softmax_nll.py": ["tests/test_losses.py"],
     "minigen/ops/adam/numpy_adam.py": [
         f"tests/test_{name}.py" for name in ("optimizers", "adam_rows", "sampled")

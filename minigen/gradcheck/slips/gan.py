@@ -15,8 +15,8 @@ from minigen.gradcheck.slips.registry import (
     wrong_quantity,
     wrong_result,
 )
-from minigen.losses import bernoulli_nll_forward
 from minigen.mlp import MLPCache
+from minigen.ops import bernoulli_nll_forward
 from minigen.typing import Array
 
 

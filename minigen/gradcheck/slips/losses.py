@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from minigen import losses, ops
+from minigen import ops
 from minigen.gradcheck.slips.registry import wrong_backward, wrong_forward
+from minigen.ops.bernoulli_nll.numpy_bernoulli_nll import BernoulliNLLCache
 from minigen.typing import CSR, Array
 
 
@@ -98,7 +99,7 @@ def clipped_bits(logits: Array, x: Array | CSR) -> Any:
     """Probabilities clipped at 1e-7."""
     p, bits = np.clip(ops.sigmoid(logits), 1e-7, 1 - 1e-7), _dense(x)
     nll = -(bits * np.log(p) + (1 - bits) * np.log(1 - p)).sum()
-    return float(nll) / len(logits), losses.BernoulliNLLCache(logits, x)
+    return float(nll) / len(logits), BernoulliNLLCache(logits, x)
 
 
 def _dense(x: Array | CSR) -> Array:
@@ -106,7 +107,7 @@ def _dense(x: Array | CSR) -> Array:
 
 
 def _mean_over_bits_forward(logits: Array, x: Array | CSR) -> Any:
-    nll, cache = losses.bernoulli_nll_forward(logits, x)
+    nll, cache = ops.bernoulli_nll_forward(logits, x)
     return nll / x.shape[1], cache
 
 
@@ -115,7 +116,7 @@ def _mean_over_bits_forward(logits: Array, x: Array | CSR) -> Any:
 )
 def mean_over_bits(d_loss: float, cache: Any) -> Array:
     """A mean over D for the sum, in both passes."""
-    return losses.bernoulli_nll_backward(d_loss / cache.x.shape[1], cache)
+    return ops.bernoulli_nll_backward(d_loss / cache.x.shape[1], cache)
 
 
 def _moments(d_w: Array, state: Any) -> None:

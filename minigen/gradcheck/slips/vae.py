@@ -9,6 +9,7 @@ import numpy as np
 
 from minigen import losses
 from minigen.gradcheck.slips.registry import wrong_backward, wrong_cache, wrong_forward, wrong_result
+from minigen.ops.bernoulli_nll.numpy_bernoulli_nll import BernoulliNLLCache
 from minigen.typing import Array
 
 
@@ -22,7 +23,7 @@ def sign_of_the_loss(d_log_p: Array, cache: Any) -> Array:
 def clipped_rows(logits: Array, x: Array) -> Any:
     """Probabilities clipped at 1e-7."""
     p = np.clip(1 / (1 + np.exp(-np.clip(logits, -500, 500))), 1e-7, 1 - 1e-7)
-    return (x * np.log(p) + (1 - x) * np.log(1 - p)).sum(axis=1), losses.BernoulliNLLCache(logits, x)
+    return (x * np.log(p) + (1 - x) * np.log(1 - p)).sum(axis=1), BernoulliNLLCache(logits, x)
 
 
 @wrong_backward("gaussian-log-prob")
