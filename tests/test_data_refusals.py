@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -19,10 +20,14 @@ from minigen.data import (
     read_events,
     strong_split,
     time_split,
+    to_interactions,
     validation_cut,
     weak_split,
 )
-from minigen.data.lightgcn import read_adjacency
+from minigen.data.events import weigh
+from minigen.data.lightgcn import read_adjacency, read_lightgcn_split
+from minigen.data.simulate import simulate
+from minigen.data.vectors import load_vectors
 from minigen.errors import InputError
 
 EVENTS = Events(pl.DataFrame({"user": ["a", "a", "b"], "item": ["x", "y", "x"]}).lazy(), "memory")
@@ -58,6 +63,14 @@ def whole(matrix):
         ),
         (lambda: load(__file__, format="svmlight"), "no format 'svmlight'; there are "),
         (lambda: read_adjacency("nowhere.npz"), "nowhere.npz: no such file"),
+        (lambda: weigh(EVENTS, min_weight=float("nan")), "min_weight: want a finite number, got nan"),
+        (lambda: to_interactions(EVENTS, duplicates="twice"), "duplicates: want sum or once, got 'twice'"),
+        (
+            lambda: to_interactions(replace(EVENTS, frame=EVENTS.frame.with_columns(weight=pl.lit(0.0)))),
+            "memory: no event has a weight above 0",
+        ),
+        (lambda: simulate(5, 7)[1].scores(["u4", "u5"]), "no user 'u5' in the simulation"),
+        (lambda: simulate(5, 7)[1].scores(["u4"], ["x"]), "no item 'x' in the simulation"),
     ],
 )
 def test_what_cannot_be_split_or_read(make, told):
@@ -107,3 +120,32 @@ def test_convert_writes_the_standard_names_and_tells_of_them(tmp_path, capsys):
     (row,) = json.loads(told.read_text())["rows"]
     assert row["columns"] == ["user", "item"]
     assert "b.jsonl: user, item" in " ".join(capsys.readouterr().out.split())
+
+
+def test_lines_of_a_split_that_name_nobody(tmp_path):
+    (tmp_path / "train.txt").write_text("0 1 2\n")
+    for text in ("0\n1\n", "0 -1\n"):  # users without an item; an item before the first
+        (tmp_path / "test.txt").write_text(text)
+        with pytest.raises(InputError, match=r"test\.txt: want a line a user: .*, all of at least 0"):
+            read_lightgcn_split(tmp_path)
+
+
+def test_an_adjacency_that_leaves_open_who_is_a_user(tmp_path):
+    """Users 0 and 1 have items; the third of five is a user or an item that nobody met."""
+    adjacency, path = np.zeros((5, 5), np.float32), tmp_path / "s_adj_mat.npz"
+    adjacency[[0, 1, 1], [3, 3, 4]] = 1
+    sparse.save_npz(path, sparse.csr_matrix(adjacency + adjacency.T))
+    with pytest.raises(InputError, match="the number of users is not clear from the matrix; give n_users"):
+        read_adjacency(path)
+    assert read_adjacency(path, 3).toarray().tolist() == [[1, 0], [1, 1], [0, 0]]
+    assert read_adjacency(path, 2).toarray().tolist() == [[0, 1, 0], [0, 1, 1]]
+
+
+def test_files_without_a_line_and_rows_that_are_no_numbers(tmp_path):
+    (tmp_path / "blank.csv").write_text("\n\r\n\n")
+    with pytest.raises(InputError, match=r"blank\.csv: is empty"):
+        read_events(tmp_path / "blank.csv")
+    for x, kind in ((np.ones((30, 3), bool), "bool"), (np.ones((30, 3), complex), "complex128")):
+        np.save(tmp_path / "x.npy", x)
+        with pytest.raises(InputError, match=rf"x\.npy: want numbers alone, got {kind}"):
+            load_vectors(str(tmp_path / "x.npy"))

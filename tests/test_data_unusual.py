@@ -1,0 +1,160 @@
+"""Events that are unusual and right: withdrawn ones, none at all, days for times, files that lie beside."""
+
+from __future__ import annotations
+
+import os
+import runpy
+import sys
+import zipfile
+from datetime import date, datetime
+
+import numpy as np
+import polars as pl
+import pytest
+from scipy import sparse
+
+from minigen.data import (
+    Events,
+    HeldOut,
+    Split,
+    load,
+    read_events,
+    time_split,
+    to_interactions,
+    with_validation,
+)
+from minigen.data.behaviour_split import behaviour_split
+from minigen.data.events import weigh
+from minigen.data.images import EMBEDDED, read_images, write_idx
+from minigen.data.interactions import pairs_hash
+from minigen.data.simulate import simulate
+from minigen.data.tables import collect
+from minigen.errors import InputError
+
+
+@pytest.mark.parametrize("kind", ["weak", "time"])
+def test_events_of_weight_0_are_in_no_part_of_a_split(kind):
+    events, _ = simulate(80, 20, seed=4, views_per_user=20)
+    counted = events.frame.with_columns(weight=pl.lit(1.0)).collect()
+    away = counted.with_columns(item=pl.lit("i00"), weight=pl.lit(0.0))
+    whole = Events(pl.concat([counted, away]).lazy(), "shop")
+    split = behaviour_split(whole, "purchase", kind, seed=1)
+    assert split.hash == behaviour_split(events, "purchase", kind, seed=1).hash
+    assert time_split(whole).hash == time_split(events).hash
+
+
+def test_a_table_without_an_event_is_described():
+    events = Events(pl.LazyFrame({"user": ["a"], "item": ["x"], "weight": [2.0]}), "shop")
+    assert events.info()["events_per_user"]["max"] == 1
+    info = weigh(events, min_weight=3.0).info()
+    assert [info[name] for name in ("events", "users", "items", "pairs", "density")] == [0] * 5
+    assert "events_per_user" not in info
+    assert info["weight_max"] is None
+
+
+def test_a_day_is_its_first_moment(tmp_path):
+    table = pl.DataFrame(
+        {"user": ["a", "b"], "item": ["x", "y"], "time": [date(2024, 2, 29), date(1999, 12, 31)]}
+    )
+    table.write_parquet(tmp_path / "days.parquet")
+    times = read_events(tmp_path / "days.parquet").collect()["time"].to_list()
+    assert times == [datetime(2024, 2, 29), datetime(1999, 12, 31)]
+
+
+TABLES = {
+    "view_ecommerce.dat": "1\t2\n1\t3",
+    "add_to_cart_ecommerce.dat": "1\t2",
+    "purchase_ecommerce.dat": "1\t2",
+}
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_shop_of_a_table_a_behaviour_is_known_by_its_files(tmp_path, packed):
+    """Beside them lie others, which are passed over: they tell of products."""
+    files = TABLES | {"category_tree.dat": "3\t4", "view_other.dat": "5\t6", "notes.txt": "of 2015"}
+    if packed:
+        shop = tmp_path / "shop.zip"
+        with zipfile.ZipFile(shop, "w") as archive:
+            for name, lines in files.items():
+                archive.writestr(f"shop/{name}", f"visitorid\titemid\n{lines}\n")
+    else:
+        shop = tmp_path
+        for name, lines in files.items():
+            (shop / name).write_text(f"visitorid\titemid\n{lines}\n")
+    events = load(shop, weights={"view": 0, "cart": 0.5, "purchase": 1})
+    assert sorted(events.collect().rows()) == [
+        ("1", "2", "cart", 0.5),
+        ("1", "2", "purchase", 1.0),
+        ("1", "2", "view", 0.0),
+        ("1", "3", "view", 0.0),
+    ]
+
+
+def test_the_hash_is_that_of_the_pairs_in_whatever_order_they_lie():
+    values, items, starts = np.float32([1, 2, 3]), np.array([2, 0, 1]), np.array([0, 2, 3])
+    messy = sparse.csr_matrix((values, items, starts), shape=(2, 3))
+    assert not messy.has_sorted_indices
+    assert pairs_hash(messy) == pairs_hash(messy.sorted_indices())
+    assert messy.indices.tolist() == [2, 0, 1]  # the caller's is left as it was
+    assert pairs_hash(messy) != pairs_hash(2 * messy)
+
+
+def test_at_most_so_many_people_are_validated_and_the_others_keep_their_rows():
+    whole = sparse.csr_matrix(np.ones((40, 10), np.float32))
+    users, items = [f"u{n}" for n in range(40)], [f"i{n}" for n in range(10)]
+    split = Split("whole", whole, users, items, None, HeldOut(whole, whole, users))
+    cut = with_validation(split, 0.2, seed=3, most=7)
+    assert len(cut.validation.users) == 7
+    assert (np.diff(cut.validation.target.indptr) == 2).all()
+    rows = [users.index(user) for user in cut.validation.users]
+    left = np.diff(cut.train.indptr)
+    assert (left[rows] == 8).all()
+    assert (np.delete(left, rows) == 10).all()
+    assert ((cut.train[rows] + cut.validation.target) != whole[rows]).nnz == 0
+    assert (cut.train[rows] != cut.validation.fold_in).nnz == 0
+    assert with_validation(split, 0.2, seed=3, most=7).hash == cut.hash
+    assert with_validation(split, 0.2, seed=4, most=7).validation.users != cut.validation.users
+
+
+def test_the_build_script_is_given_two_folders(tmp_path, monkeypatch):
+    (tmp_path / "out").mkdir()
+    for part in ("train", "t10k"):
+        write_idx(tmp_path / f"{part}-images-idx3-ubyte", np.arange(20, dtype=np.uint8).reshape(20, 1, 1))
+        write_idx(tmp_path / f"{part}-labels-idx1-ubyte", np.repeat(np.arange(10, dtype=np.uint8), 2))
+    script = str(EMBEDDED / "build.py")
+    monkeypatch.setattr(sys, "argv", [script, str(tmp_path), str(tmp_path / "out")])
+    runpy.run_path(script, run_name="__main__")
+    assert read_images(tmp_path / "out").train.ravel().tolist() == list(range(20))
+
+
+class Frame:
+    """A lazy frame of which the engine has something to say while it is computed."""
+
+    def __init__(self, failure: BaseException | None = None) -> None:
+        self.failure = failure
+
+    def collect(self, **_: object) -> str:
+        os.write(2, b"thread 3 says so\n")
+        if self.failure:
+            raise self.failure
+        return "rows"
+
+
+def test_what_the_engine_says_is_heard_but_for_its_panics(capfd, monkeypatch):
+    assert collect(Frame()) == "rows"
+    assert capfd.readouterr().err == "thread 3 says so\n"
+    with pytest.raises(OSError, match="gone"):
+        collect(Frame(OSError("gone")))
+    assert capfd.readouterr().err == "thread 3 says so\n"
+    with pytest.raises(pl.exceptions.PanicException):
+        collect(Frame(pl.exceptions.PanicException("a damaged page")))
+    assert capfd.readouterr().err == ""
+
+
+def test_a_program_without_a_place_for_its_errors_reads_all_the_same(tmp_path, monkeypatch):
+    (tmp_path / "a.csv").write_text("user,item\n1,2\n")
+    monkeypatch.setattr(sys, "stderr", None)  # as of a service, or under pythonw
+    assert to_interactions(read_events(tmp_path / "a.csv")).users == ["1"]
+    (tmp_path / "b.csv").write_text("user,item\n1,2\n1,2,3\n")
+    with pytest.raises(InputError, match="cannot be read"):
+        read_events(tmp_path / "b.csv").collect()
