@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import runpy
 import subprocess
 import sys
 
@@ -122,6 +123,43 @@ def test_bad_input_is_one_line(args, events, tmp_path):
     )
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
+
+
+def test_the_script_prints_what_the_model_says_and_refuses_in_one_line(events, tmp_path, monkeypatch, capsys):
+    run, out = _train(events, tmp_path, "popularity"), tmp_path / "exported"
+    assert _run("export", str(run), "--out", str(out)) == 0
+    weights, exported = str(out / "model.safetensors"), serve.Model(out / "model.safetensors")
+    capsys.readouterr()
+    monkeypatch.setattr(sys, "argv", ["serve.py", "i3", "I9", "-k", "3", "--weights", weights])
+    with pytest.raises(SystemExit) as stop:
+        serve.main()
+    assert (stop.value.code, capsys.readouterr().err) == (2, "unknown item 'I9'\n")
+    monkeypatch.setattr(sys, "argv", ["serve.py", "i3", "-k", "3", "--weights", weights])
+    runpy.run_path(serve.__file__, run_name="__main__")
+    said = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
+    assert said == [[item, f"{score:.4f}", name] for item, score, name in exported.recommend(["i3"], 3)]
+    with pytest.raises(ValueError, match="name at least one item"):
+        exported.recommend([])
+
+
+@pytest.mark.parametrize("fresh", ["true", "false"])
+def test_several_behaviours_are_served_as_by_the_run(fresh, tmp_path):
+    path = tmp_path / "shop.csv"
+    rows = [(u, i, "view") for u, i in EVENTS] + [(u, i, "buy") for u, i in EVENTS[::3]]
+    path.write_text("user,item,behaviour\n" + "".join(",".join(row) + "\n" for row in rows), "utf-8")
+    flags = ["--target", "buy", "--model", "behaviour-vae", "--k-core", "1", "--split", "weak"]
+    pairs = [part for pair in (*SETTINGS["mult-vae"], f"fresh={fresh}") for part in ("--set", pair)]
+    assert _run("train", str(path), *flags, *pairs, "--out", str(tmp_path / "run")) == 0
+    out, data = tmp_path / "exported", read_split(tmp_path / "run")
+    assert _run("export", str(tmp_path / "run"), "--out", str(out)) == 0
+    history = ["view:i3", "view:i7", "buy:i7"]
+    row = csr_matrix(np.isin(data.items, history).astype(np.float32)[None])
+    assert row.nnz == 3
+    items, scores = load_model(tmp_path / "run").recommend(row, 34)
+    found = serve.Model(out / "model.safetensors").recommend(history, 34)
+    assert [item for item, _, _ in found] == [data.items[i] for i in items[0] if i >= 0]
+    assert ("buy:i3" in [item for item, _, _ in found]) is (fresh == "false")
+    np.testing.assert_allclose([s for _, s, _ in found], scores[0][items[0] >= 0], rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("cut", [0, 4, 9, 200])

@@ -169,6 +169,7 @@ def test_a_run_that_was_stopped_ends_in_the_same_bytes(tmp_path):
         ({"loss": "hinge"}, "loss: want minimax or non-saturating, got hinge"),
         ({"smooth": 0.2}, "smooth: want above 0.5 and at most 1, got 0.2"),
         ({"lr": float("nan")}, "lr: want a number above 0, got nan"),
+        ({"seed": -3}, "seed: want at least 0, got -3"),
         ({"penalty": 1.0}, "gan has no setting 'penalty'"),
     ],
 )
