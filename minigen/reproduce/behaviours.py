@@ -108,6 +108,7 @@ class Experiment:
     """The table of a split of several behaviours in the folder `runs`.
 
     `watch(what, epochs)` is entered for each training, and gives its `report`.
+    Raises InputError where the catalogue is shorter than the lists that are measured.
     """
 
     def __init__(
@@ -120,6 +121,8 @@ class Experiment:
             fresh,
             watch,
         )
+        if len(self.alone.items) < parse_metric(CHOICE).k:
+            raise InputError(f"{CHOICE}: the catalogue has {len(self.alone.items)} items")
         self.variants = variants(split, settings, weights, fresh)
         self.parts = {
             name: part for name, part in known_parts(split.test, split.behaviours).items() if part.target.nnz
