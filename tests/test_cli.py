@@ -63,8 +63,8 @@ def test_train_writes_settings_figures_and_where_they_came_from(run):
     (row,) = result["rows"]
     assert (row["model"], row["family"], row["settings"]["hidden"]) == ("mult-vae", "generative", 8)
     assert set(row["metrics"]) == set(row["se"])
-    assert "recall@20" in row["metrics"]
-    assert "recall_min@20" in row["metrics"]
+    assert {"recall@20", "recall_min@20"} <= set(row["metrics"])
+    assert 0 < row["validation"]["se"] < row["validation"]["ndcg@100"] < 1
     assert result["provenance"]["data_hash"] == json.loads((run / "ids.json").read_text())["hash"]
     assert result["provenance"]["seed"] == 0
     assert result["provenance"]["peak_memory_mb"] > 0
@@ -110,6 +110,7 @@ def test_tune_chooses_on_validation_and_refit_puts_validation_back(events, tmp_p
     assert [trial["l2"] for trial in trials] == [1.0, 10.0, 100.0]
     best = max(trials, key=lambda trial: trial["ndcg@100"])
     assert result["rows"][0]["settings"]["l2"] == best["l2"]
+    assert "validation" not in result["rows"][0], "its people are among those that it was trained on"
     assert minigen("evaluate", out, "--part", "validation").returncode == 2  # it went back into training
     more = ["--set", "l2=5", *arguments[:4], "--refit", "--k-core", "1", "--out", tmp_path / "five"]
     done = minigen("train", events, *COLUMNS, *more, "--json", file, "--add", "--note", "by hand")

@@ -94,6 +94,8 @@ def test_the_loss_weighs_the_kl_of_each_user_by_its_clicks(rng):
     assert len(set(n_clicks)) > 1
     assert whole.loss == pytest.approx(wanted, rel=1e-5)
     assert whole.kl == pytest.approx(np.mean([p.kl for p in parts]), rel=1e-5)
+    alike, _ = recvae_model.forward(params, old, x, form._replace(beta=0.7), None, eps)
+    assert alike.loss == pytest.approx(whole.nll + 0.7 * whole.kl, rel=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -228,8 +230,9 @@ def test_damaged_arrays_and_other_runs_are_refused(tmp_path):
         load_model(tmp_path / "run")
 
 
-BAD = "hidden=0 layers=-1 decoder_epochs=0 encoder_epochs=inf gamma=-0.1 gamma=nan dropout=1"
-BAD += " decoder_dropout=-0.1 old_share=0.95 broad_share=-0.1 lr=nan lr_schedule=steps backend=cuda beta=0.2"
+BAD = "hidden=0 layers=-1 decoder_epochs=0 encoder_epochs=inf gamma=-0.1 gamma=nan beta=-1 dropout=1"
+BAD += " decoder_dropout=-0.1 old_share=0.95 broad_share=-0.1 lr=nan lr_schedule=steps backend=cuda"
+BAD += " likelihood=bernoulli"
 
 
 @pytest.mark.parametrize("setting", BAD.split())

@@ -112,6 +112,8 @@ def train(
     next_step = f"{program()} recommend {out} --user {shlex.quote(data.test.users[0])}"
     console.print(f"The model is in {out}. Next: {next_step}", markup=False, soft_wrap=True)
     if json:
+        if data.validation is not None:
+            row["validation"] = work.on_validation(fitted, data.validation)
         record = clock.provenance(seed, data.hash)
         row |= {"note": note, "trials": trials, "refit": refit} | {
             key: record[key] for key in ("command", "seconds", "peak_memory_mb")

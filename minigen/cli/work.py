@@ -206,11 +206,16 @@ def _fit_with_progress(
 
 def validation_score(model: Recommender, data: Split) -> dict[str, float]:
     """Fit on the training part alone, and score on the validation part: what a choice may be based on."""
+    assert data.validation is not None
+    return on_validation(model.fit(data.train, data.validation), data.validation)
+
+
+def on_validation(model: Recommender, held: HeldOut) -> dict[str, float]:
+    """What choices go by, of a model that has not seen the validation part, and its standard error."""
     from minigen.evaluation.evaluate import evaluate
 
-    assert data.validation is not None
-    (metric,) = within((VALIDATION_METRIC,), len(data.items))
-    result = evaluate(model.fit(data.train, data.validation), data.validation, (metric,))
+    (metric,) = within((VALIDATION_METRIC,), held.target.shape[1])
+    result = evaluate(model, held, (metric,))
     return {VALIDATION_METRIC: result.mean(metric), "se": result.se(metric)}
 
 
@@ -219,8 +224,7 @@ def measure(model: Recommender, held: HeldOut, metrics: str | None = None) -> di
     from minigen.cli.differences import beside_its_path
     from minigen.evaluation.evaluate import evaluate
 
-    names = tuple(metrics.split(",")) if metrics else within(METRICS, held.target.shape[1])
-    result = evaluate(model, held, names)
+    result = evaluate(model, held, metrics.split(",") if metrics else within(METRICS, held.target.shape[1]))
     return result.row(model.id, model.family, model.settings, **beside_its_path(model, held, result))
 
 

@@ -34,6 +34,7 @@ class Settings:
     dropout: float = 0.5  # probability that a click is dropped, in the encoder's turn
     decoder_dropout: float = 0.0  # the same in the decoder's turn; the authors have none there
     gamma: float = 0.005  # KL weight of a history, for each of its clicks
+    beta: float = 0.0  # above 0: the KL weight of every history, in the place of gamma's; for comparisons
     old_share: float = SHARES[1]  # of the posterior of the last round in the prior
     broad_share: float = SHARES[2]  # of N(0, e^10) in the prior; N(0, 1) has the rest
     encoder_epochs: float = 3.0  # in a round: so many with dropout for the encoder,
@@ -48,7 +49,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         least_1 = ("hidden", "latent", "batch", "epochs")
-        for least, names in ((1, least_1), (0, ("layers", "gamma", "patience", "seed"))):
+        for least, names in ((1, least_1), (0, ("layers", "gamma", "beta", "patience", "seed"))):
             for name in names:
                 if not least <= getattr(self, name) < math.inf:
                     raise InputError(f"{name}: want a number of at least {least}, got {getattr(self, name)}")
@@ -71,7 +72,7 @@ class Settings:
     def form(self) -> Form:
         """What the objective is made of."""
         standard = max(0.0, 1 - self.old_share - self.broad_share)
-        return Form(1 - self.dropout, self.gamma, (standard, self.old_share, self.broad_share))
+        return Form(1 - self.dropout, self.gamma, self.beta, (standard, self.old_share, self.broad_share))
 
 
 class EncoderAdam(Adam):

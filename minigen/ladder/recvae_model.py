@@ -27,6 +27,7 @@ class Form(NamedTuple):
 
     keep: float = 0.5  # probability that dropout keeps a click
     gamma: float = 0.005  # KL weight of a history, for each of its clicks
+    beta: float = 0.0  # above 0, that of every history
     shares: tuple[float, float, float] = SHARES  # of the prior: standard, old posterior, broad
 
 
@@ -133,7 +134,8 @@ def forward(
 
     mean_u (nll(x_u | z_u) + gamma |x_u| (log q(z_u | x_u) - log p(z_u | x_u))),   z = mu + std eps.
     x CSR (B, M), mask (nnz,) or None, eps (B, Z); `old` is the encoder whose posterior of all clicks is in
-    the prior, None where it is the present one; |x_u| the sum of a row.  Nats.  Shenbin et al. 2020.
+    the prior, None where it is the present one; |x_u| the sum of a row.  With beta above 0, beta takes the
+    place of gamma |x_u|.  Nats.  Shenbin et al. 2020.
     """
     mu, log_var, caches = encode(params, x, form.keep, mask, ops)
     old_mu, old_log_var = (mu, log_var) if old is None else encode(old, x, ops=ops)[:2]
@@ -141,7 +143,8 @@ def forward(
     log_q, caches["log_q"] = losses.gaussian_log_prob_forward(z, mu, log_var)
     log_prior, caches["log_prior"] = ops.composite_log_prob_forward(z, old_mu, old_log_var, form.shares)
     kl = log_q - log_prior
-    caches["weight"] = weight = form.gamma * row_sums(x.data, x)
+    weight = np.full_like(kl, form.beta) if form.beta else form.gamma * row_sums(x.data, x)
+    caches["weight"] = weight
     out = None if buffers is None else buffers.get("logits", x.shape, z.dtype)
     logits, caches["logits"] = ops.dense_forward(z, params["w_out"], params["b_out"], out=out)
     # The logits are needed no more: their gradient takes their place.
