@@ -119,7 +119,7 @@ def test_convert_writes_the_standard_names_and_tells_of_them(tmp_path, capsys):
     ]
     (row,) = json.loads(told.read_text())["rows"]
     assert row["columns"] == ["user", "item"]
-    assert "b.jsonl: user, item" in " ".join(capsys.readouterr().out.split())
+    assert "b.jsonl:user,item" in "".join(capsys.readouterr().out.split())
 
 
 def test_lines_of_a_split_that_name_nobody(tmp_path):

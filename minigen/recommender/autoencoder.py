@@ -186,7 +186,6 @@ def backward(
     grads: Params = {}
     if cache.path is not None:
         grads["gain"] = np.array([np.vdot(d_logits, cache.path)])  # every logit has the same one
-
     out = None if buffers is None else buffers.like("d_w_out", cache.logits.w)
     d_h, grads["w_out"], grads["b_out"] = ops.dense_backward(d_logits, cache.logits, out, whole)
     grads |= hidden_backward(d_h, cache, form, beta, buffers, ops, whole)
