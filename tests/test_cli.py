@@ -103,7 +103,7 @@ def test_every_model_trains_from_the_command_line(model, events, tmp_path):
 def test_tune_chooses_on_validation_and_refit_puts_validation_back(events, tmp_path):
     out, file = tmp_path / "run", tmp_path / "r.json"
     arguments = ["--model", "ease", "--split", "weak", "--tune", "l2=1,10,100", "--refit", "--k-core", "1"]
-    done = minigen("train", events, *COLUMNS, *arguments, "--out", out, "--json", file)
+    done = minigen("train", events, *COLUMNS, *arguments, "--out", out, "--json", file, "--add")
     assert done.returncode == 0, done.stderr
     result = json.loads(file.read_text())
     trials = result["rows"][0]["trials"]
@@ -115,10 +115,10 @@ def test_tune_chooses_on_validation_and_refit_puts_validation_back(events, tmp_p
     more = ["--set", "l2=5", *arguments[:4], "--refit", "--k-core", "1", "--out", tmp_path / "five"]
     done = minigen("train", events, *COLUMNS, *more, "--json", file, "--add", "--note", "by hand")
     assert done.returncode == 0, done.stderr
-    rows = json.loads(file.read_text())["rows"]
-    assert [row["note"] for row in rows] == [None, "by hand"]
+    assert [row["note"] for row in json.loads(file.read_text())["rows"]] == [None, "by hand"]
     other = ["--model", "ease", "--k-core", "1", "--out", tmp_path / "other", "--json", file, "--add"]
     assert "figures of other work" in refused("train", events, *COLUMNS, *other)
+    assert not (tmp_path / "other").exists(), "refused before the work"
     vae = minigen("train", events, *COLUMNS, *FAST, "--split", "weak", "--refit", "--out", tmp_path / "vae")
     assert vae.returncode == 0, vae.stderr
     assert (tmp_path / "vae" / "choice" / "LATEST").exists()

@@ -95,6 +95,9 @@ def train(
     )
     if "behaviours" not in kind().settings:
         data = of_target(data)
+    about = {"events": str(events), "split": data.name, "test_hash": pairs_hash(data.test.target)}
+    if json and add:
+        _rows_of(json, about)  # other work is refused before hours of this one
     console.print(work.describe(data))
     given = ["fresh=true"] if unseen and data.behaviours else []
     chosen, trials = _choose(kind, given + (settings or []), tune, data, seed)
@@ -118,15 +121,16 @@ def train(
         row |= {"note": note, "trials": trials, "refit": refit} | {
             key: record[key] for key in ("command", "seconds", "peak_memory_mb")
         }
-        about = {"events": str(events), "split": data.name, "test_hash": pairs_hash(data.test.target)}
         write_json(json, "train", about, [*(_rows_of(json, about) if add else []), row], record)
 
 
 def _rows_of(file: Path, about: dict[str, Any]) -> list[dict[str, Any]]:
-    """The rows that stand in a result file, if they were measured on the same work."""
+    """The rows that stand in a result file, if they were measured on the same work; none where it is not."""
     from minigen.errors import InputError
     from minigen.files import read_json
 
+    if not file.exists():
+        return []
     document = read_json(file)
     if not isinstance(document, dict) or document.get("settings") != about:
         raise InputError(f"{file} holds figures of other work; rows are added only to the same")
