@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import json
-import os
 import subprocess
 import sys
 import tracemalloc
@@ -15,7 +14,6 @@ import pytest
 from scipy import sparse
 
 from minigen import backends, ops
-from minigen.backends import threads
 from minigen.errors import InputError
 from minigen.ladder import load_model
 from minigen.recommender import MultVAE, Popularity
@@ -33,13 +31,6 @@ def clicks(n_users: int = 48, n_items: int = 30, a_row: int = 6) -> sparse.csr_m
     return sparse.csr_matrix(
         (np.ones(n_users * a_row, np.float32), np.concatenate(items), indptr), shape=shape
     )
-
-
-def run_python(code: str, **environment: str) -> str:
-    env = {k: v for k, v in os.environ.items() if not k.startswith(("OPENBLAS", "NUMBA_NUM"))} | environment
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout + done.stderr
 
 
 def test_numpy_is_the_reference_and_serves_everything():
@@ -191,42 +182,6 @@ def test_a_step_after_the_first_allocates_no_large_array(name, limit):
         tracemalloc.stop()
     assert peaks[0] > 20e6
     assert max(peaks[1:4]) < limit
-
-
-LOADED = """
-import ctypes, threadpoolctl
-pools = [p for p in threadpoolctl.threadpool_info() if p["internal_api"] == "openblas"]
-timeouts = [ctypes.CDLL(p["filepath"]).openblas_thread_timeout() for p in pools]
-print(timeouts or "other", numba.get_num_threads())
-"""
-
-
-@pytest.mark.parametrize("first", ["import numpy; numpy.ones((9, 9)) @ numpy.ones((9, 9))", "import minigen"])
-def test_blas_threads_sleep_whoever_was_first(first):
-    said = run_python(f"{first}\nimport numba; from minigen import backends; backends.load('numba'){LOADED}")
-    if "other" in said:
-        pytest.skip("NumPy is not built with OpenBLAS here")
-    assert said.split("]")[0] == "[4"
-
-
-def test_threads_of_the_user_stay():
-    code = f"import numba; from minigen import backends; backends.load('numba'){LOADED}"
-    said = run_python(code, OPENBLAS_THREAD_TIMEOUT="20", NUMBA_NUM_THREADS="1")
-    assert "other" in said or said.split() == ["[20]", "1"]
-    assert run_python(code, OPENBLAS_NUM_THREADS="1").split()[-1] == "1"
-
-
-def test_a_blas_that_cannot_be_told_is_one_line(monkeypatch):
-    class Closed:
-        pass
-
-    monkeypatch.setattr(threads.ctypes, "CDLL", lambda path: Closed())
-    pool = {"user_api": "blas", "internal_api": "openblas", "num_threads": 2, "filepath": "libopenblas.so"}
-    monkeypatch.setattr("threadpoolctl.threadpool_info", lambda: [pool])
-    with pytest.warns(UserWarning, match="^set OPENBLAS_THREAD_TIMEOUT=4 before Python starts"):
-        threads.settle()
-    pool["num_threads"] = 1  # nobody spins
-    threads.settle()
 
 
 def test_the_command_trains_on_a_backend(tmp_path):

@@ -25,11 +25,12 @@ def settle() -> None:
     import numba
     from threadpoolctl import threadpool_info
 
+    chosen = _VARIABLE in os.environ
     os.environ.setdefault(_VARIABLE, _CYCLES)  # for a BLAS that is not loaded yet
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault(_SPIN, _TURNS)  # read with the first parallel kernel
     pools = [pool for pool in threadpool_info() if pool["user_api"] == "blas"]
-    asleep = [_sleeps(pool) for pool in pools]
+    asleep = [_sleeps(pool, chosen) for pool in pools]
     if not all(asleep):
         warnings.warn(
             f"set {_VARIABLE}={_CYCLES} before Python starts: NumPy's BLAS threads now hold up Numba's",
@@ -40,8 +41,8 @@ def settle() -> None:
         numba.set_num_threads(min(wanted, numba.get_num_threads()))
 
 
-def _sleeps(pool: dict[str, Any]) -> bool:
-    """Whether the idle threads of a BLAS sleep; those of OpenBLAS are made to."""
+def _sleeps(pool: dict[str, Any], chosen: bool) -> bool:
+    """Whether the idle threads of a BLAS sleep; those of OpenBLAS are made to, if it has a way."""
     if pool["internal_api"] != "openblas" or pool["num_threads"] == 1:
         return True
     library = ctypes.CDLL(pool["filepath"])
@@ -50,5 +51,5 @@ def _sleeps(pool: dict[str, Any]) -> bool:
             library.openblas_read_env()
             library.blas_thread_shutdown_()  # they start anew with the next product
         return library.openblas_thread_timeout() > 0
-    except AttributeError:  # a build that hides these
-        return False
+    except AttributeError:  # a build that hides these: it read the variable as it was loaded
+        return chosen
