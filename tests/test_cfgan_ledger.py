@@ -28,7 +28,8 @@ def small_ledger(monkeypatch):
     """Its experiment in seconds: the four variants that its verdict needs, few choices."""
     kept = (RECIPE, FULL, ALONE, SQUARES)
     monkeypatch.setattr(experiment, "VARIANTS", {name: VARIANTS[name] for name in kept})
-    monkeypatch.setattr(experiment, "TRIED", {SQUARES: [{"clicks": 0.3}, {"clicks": 1.0}]})
+    tried = {FULL: [{"alpha": 0.02}, {"alpha": 0.05}], SQUARES: [{"clicks": 0.3}, {"clicks": 1.0}]}
+    monkeypatch.setattr(experiment, "TRIED", tried)
     monkeypatch.setattr(experiment, "PASSES", (8, 12))
     tried = {kind: tried[:2] for kind, tried in experiment.BASELINES.items()}
     monkeypatch.setattr(experiment, "BASELINES", tried)
@@ -49,7 +50,7 @@ def test_the_ledger_goes_on_where_it_was_and_pairs_users_and_seeds(small_ledger,
     *_, part = make(tmp_path, seeds=1).rows()
     assert fitted == [
         f"{RECIPE}, seed 0",
-        *(f"{FULL}, choice {{}}", f"{FULL}, seed 0"),
+        *(*[f"{FULL}, choice {{'alpha': {a}}}" for a in (0.02, 0.05)], f"{FULL}, seed 0"),
         *(f"{ALONE}, choice {{}}", f"{ALONE}, seed 0"),
         *(*[f"{SQUARES}, choice {{'clicks': {c}}}" for c in (0.3, 1.0)], f"{SQUARES}, seed 0"),
     ]
@@ -64,6 +65,9 @@ def test_the_ledger_goes_on_where_it_was_and_pairs_users_and_seeds(small_ledger,
     assert full["seeds"] == [0, 1]
     assert all(2 <= epochs <= 3 for epochs in recipe["epochs"])
     assert len(set(full["epochs"])) == 1
+    best = max(full["trials"], key=lambda trial: trial["ndcg@100"])
+    assert {row["settings"]["alpha"] for row in (full, alone, rows[6])} == {best["alpha"]}, "all but one part"
+    assert recipe["settings"]["alpha"] == CFGAN.defaults.alpha
     assert [trial["clicks"] for trial in rows[6]["trials"]] == [0.3, 1.0]
     assert rows[6]["settings"]["clicks"] == max(rows[6]["trials"], key=lambda t: t["ndcg@100"])["clicks"]
     difference = ledger.difference(FULL, ALONE)
