@@ -44,10 +44,10 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "noise beside the row": {"noise": 100},
     "D frozen": {"passes_d": 0},
 }
-_WEIGHTS, _SHARES = (0.01, 0.03), (0.5, 0.7, 0.9)  # .003, .1 and .3 were worse for both, by validation
-TRIED: dict[str, list[dict[str, Any]]] = {  # for the adversary and for its rival equally many
-    FULL: [{"alpha": weight, "zr": share, "pm": share} for weight, share in product(_WEIGHTS, _SHARES)],
-    SQUARES: [{"clicks": weight, "zr": share} for weight, share in product(_WEIGHTS, _SHARES)],
+_WEIGHTS = (0.01, 0.03, 0.1)  # each form has one weight, and as many values are tried
+TRIED: dict[str, list[dict[str, Any]]] = {
+    FULL: [{"alpha": weight} for weight in _WEIGHTS],
+    SQUARES: [{"clicks": weight} for weight in _WEIGHTS],
 }
 _IALS = (("factors", (16, 32, 64)), ("alpha0", (0.1, 0.3, 1.0)), ("l2", (0.001, 0.003, 0.01, 0.03)))
 BASELINES: dict[type[Recommender], list[dict[str, Any]]] = {
