@@ -72,7 +72,7 @@ class Settings:
     def form(self) -> Form:
         """What the objective is made of."""
         standard = max(0.0, 1 - self.old_share - self.broad_share)
-        return Form(1 - self.dropout, self.gamma, self.beta, (standard, self.old_share, self.broad_share))
+        return Form(1 - self.dropout, self.gamma, (standard, self.old_share, self.broad_share), self.beta)
 
 
 class EncoderAdam(Adam):

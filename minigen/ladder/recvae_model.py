@@ -27,8 +27,8 @@ class Form(NamedTuple):
 
     keep: float = 0.5  # probability that dropout keeps a click
     gamma: float = 0.005  # KL weight of a history, for each of its clicks
-    beta: float = 0.0  # above 0, that of every history
     shares: tuple[float, float, float] = SHARES  # of the prior: standard, old posterior, broad
+    beta: float = 0.0  # above 0: the KL weight of every history, in the place of gamma's
 
 
 class Terms(NamedTuple):
