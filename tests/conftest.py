@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 
+os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")  # some builds read it as NumPy is loaded, or never
+
 import numpy as np
 import pytest
 

@@ -57,6 +57,14 @@ def test_a_twin_refuses_in_the_same_words(operation, arguments, monkeypatch):
     assert str(got.value) == str(wanted.value)
 
 
+@pytest.mark.kernels
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_bits_that_nothing_is_known_of_cost_log_2_each_in_any_number(dtype):
+    nobody = sparse.csr_matrix((2, 3000), dtype=dtype)
+    loss, _ = backends.load("numba").bernoulli_nll_forward(np.zeros((2, 3000), dtype), nobody)
+    assert loss == pytest.approx(3000 * np.log(2), rel=1e-6)
+
+
 def test_nan_and_infinite_logits_are_no_number_for_the_twin_either():
     for bad in (np.nan, np.inf):
         logits = np.zeros((2, 3), np.float32)

@@ -95,9 +95,11 @@ def train(
     )
     if "behaviours" not in kind().settings:
         data = of_target(data)
-    about = {"events": str(events), "split": data.name, "test_hash": pairs_hash(data.test.target)}
-    if json and add:
-        _rows_of(json, about)  # other work is refused before hours of this one
+    about: dict[str, Any] = {}
+    if json:
+        about = {"events": str(events), "split": data.name, "test_hash": pairs_hash(data.test.target)}
+        if add:
+            _rows_of(json, about)  # other work is refused before hours of this one
     console.print(work.describe(data))
     given = ["fresh=true"] if unseen and data.behaviours else []
     chosen, trials = _choose(kind, given + (settings or []), tune, data, seed)

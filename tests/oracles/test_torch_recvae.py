@@ -41,11 +41,19 @@ def _reference(p, old, x, form, mask, eps, layers):
     )
     kl = (posterior.log_prob(z) - prior.log_prob(z)).sum(1)
     nll = -(x * functional.log_softmax(z @ p["w_out"] + p["b_out"], 1)).sum(1)
-    return (nll + form.gamma * x.sum(1) * kl).mean(), nll.mean(), kl.mean()
+    weight = form.beta or form.gamma * x.sum(1)
+    return (nll + weight * kl).mean(), nll.mean(), kl.mean()
 
 
 @pytest.mark.parametrize("layers", [0, 1, 5])
-@pytest.mark.parametrize("form", [recvae_model.Form(), recvae_model.Form(0.7, 0.3, (0.3, 0.3, 0.4))])
+@pytest.mark.parametrize(
+    "form",
+    [
+        recvae_model.Form(),
+        recvae_model.Form(0.7, 0.3, (0.3, 0.3, 0.4)),
+        recvae_model.Form(0.7, 0.3, (0.3, 0.3, 0.4), beta=0.6),
+    ],
+)
 def test_loss_terms_and_every_gradient_agree(form, layers, rng):
     batch, items, latent, hidden = 9, 31, 5, 8
     x = random_rows(rng, batch, items, 6)

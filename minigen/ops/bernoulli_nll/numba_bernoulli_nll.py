@@ -27,7 +27,7 @@ def bernoulli_nll_forward(logits: Array, x: Array | CSR) -> tuple[float, Bernoul
     want_canonical("x", x)
     loss = np.empty(len(logits))
     rows = _losses_parallel if logits.size >= PARALLEL else _losses
-    rows(np.ascontiguousarray(logits), x.indptr, x.indices, _like(x.data, logits), loss)
+    rows(np.ascontiguousarray(logits), x.indptr, x.indices, x.data.astype(logits.dtype, copy=False), loss)
     return float(loss.sum()) / len(logits), BernoulliNLLCache(logits, x)
 
 
@@ -42,13 +42,10 @@ def bernoulli_nll_backward(d_loss: float, cache: BernoulliNLLCache, out: Array |
     want_same_shape(logits=logits, out=d_logits)
     scale = logits.dtype.type(d_loss / len(logits))
     rows = _slopes_parallel if logits.size >= PARALLEL else _slopes
-    data, in_place = _like(x.data, logits), d_logits is logits
-    rows(np.ascontiguousarray(logits), x.indptr, x.indices, data, scale, in_place, d_logits)
+    if d_logits is not logits:  # the kernel reads and writes one array: two that may overlap are no vector's
+        np.copyto(d_logits, logits)
+    rows(x.indptr, x.indices, x.data.astype(logits.dtype, copy=False), scale, d_logits)
     return d_logits
-
-
-def _like(data: Array, logits: Array) -> Array:
-    return data.astype(logits.dtype, copy=False)
 
 
 @fast
@@ -66,21 +63,17 @@ def _losses_parallel(logits: Array, indptr: Any, columns: Any, data: Array, loss
 
 
 @fast
-def _slopes(
-    logits: Array, indptr: Any, columns: Any, data: Array, scale: float, in_place: bool, out: Array
-) -> None:
-    for u in range(len(logits)):
+def _slopes(indptr: Any, columns: Any, data: Array, scale: float, rows: Array) -> None:
+    for u in range(len(rows)):
         clicks = slice(indptr[u], indptr[u + 1])
-        _slope(logits[u], columns[clicks], data[clicks], scale, in_place, out[u])
+        _slope(columns[clicks], data[clicks], scale, rows[u])
 
 
 @parallel
-def _slopes_parallel(
-    logits: Array, indptr: Any, columns: Any, data: Array, scale: float, in_place: bool, out: Array
-) -> None:
-    for u in prange(len(logits)):
+def _slopes_parallel(indptr: Any, columns: Any, data: Array, scale: float, rows: Array) -> None:
+    for u in prange(len(rows)):
         clicks = slice(indptr[u], indptr[u + 1])
-        _slope(logits[u], columns[clicks], data[clicks], scale, in_place, out[u])
+        _slope(columns[clicks], data[clicks], scale, rows[u])
 
 
 @inside
@@ -101,12 +94,10 @@ def _loss(logits: Array, columns: Any, data: Array) -> float:
 
 
 @inside
-def _slope(logits: Array, columns: Any, data: Array, scale: float, in_place: bool, row: Array) -> None:
-    """row = scale (sigmoid(logits) - x), where row may be the logits."""
+def _slope(columns: Any, data: Array, scale: float, row: Array) -> None:
+    """row = scale (sigmoid(row) - x), of a row of logits."""
     one, zero = row.dtype.type(1), row.dtype.type(0)
-    if not in_place:
-        row[:] = logits
-    for j in range(row.size):  # of one array: the same loop over two that may overlap is no vector's
+    for j in range(row.size):
         row[j] = scale * exp_below(min(row[j], zero)) / (one + exp_below(-abs(row[j])))
     for q in range(columns.size):
         row[columns[q]] -= scale * data[q]

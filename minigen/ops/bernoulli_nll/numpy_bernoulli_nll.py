@@ -45,12 +45,11 @@ def bernoulli_nll_backward(d_loss: float, cache: BernoulliNLLCache, out: Array |
     Raises ValueError where its shape differs.
     """
     logits, x = cache
-    d_logits = np.empty_like(logits) if out is None else out
-    want_same_shape(logits=logits, out=d_logits)
-    d_logits[...] = sigmoid(logits)
+    if out is not None:
+        want_same_shape(logits=logits, out=out)
+    d_logits = sigmoid(logits)
     if isinstance(x, np.ndarray):
         d_logits -= x
     else:
         d_logits[row_of_each(x), x.indices] -= x.data
-    d_logits *= d_loss / logits.shape[0]
-    return d_logits
+    return np.multiply(d_logits, d_loss / logits.shape[0], out=d_logits if out is None else out)
