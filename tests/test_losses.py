@@ -106,6 +106,17 @@ def test_bernoulli_nll_takes_dense_and_sparse_bits_alike(rows):
     np.testing.assert_allclose(d_sparse, d_dense, rtol=1e-14)
 
 
+def test_bernoulli_nll_writes_over_the_logits_only_when_asked(rows):
+    logits, x = rows[0].copy(), rows[1].astype(bool).astype(float)
+    cache = ops.bernoulli_nll_forward(logits, x)[1]
+    wanted = ops.bernoulli_nll_backward(0.7, cache)
+    np.testing.assert_array_equal(logits, rows[0])
+    assert ops.bernoulli_nll_backward(0.7, cache, out=logits) is logits
+    np.testing.assert_array_equal(logits, wanted)
+    with pytest.raises(ValueError, match="out: want"):
+        ops.bernoulli_nll_backward(0.7, cache, out=np.zeros((1, 1)))
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_bernoulli_nll_at_extreme_logits(dtype):
     logits, bits = np.array([[800, -800, -800, 0]], dtype=dtype), np.array([[1, 0, 1, 0]], dtype=dtype)
