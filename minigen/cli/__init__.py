@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sys
 import warnings
+from collections.abc import Callable
 from functools import cache
+from importlib import import_module
 
 import typer
 
@@ -12,12 +14,23 @@ from minigen.errors import InputError, Interrupted
 
 HINT = "Start with `minigen demo`."
 
-app = typer.Typer(
-    name="minigen",
-    help=f"Deep generative models for recommendation, from scratch. {HINT}",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
+# A module each, which holds a function or a Typer of that name; `minigen --help` lists them in this order.
+COMMANDS = (
+    "demo",
+    "train",
+    "compare",
+    "evaluate",
+    "recommend",
+    "export",
+    "gradcheck",
+    "trace",
+    "where",
+    "learn",
+    "bench",
+    "data",
+    "generate",
+    "reproduce",
+    "study",
 )
 
 
@@ -29,7 +42,6 @@ def _version(show: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _root(
     version: bool = typer.Option(
         False, "--version", callback=_version, is_eager=True, help="Show the version."
@@ -38,49 +50,47 @@ def _root(
     """Options of every command."""
 
 
-@cache  # who calls main again needs no second set
-def _register() -> None:
-    from minigen.cli import (
-        bench,
-        compare,
-        data,
-        demo,
-        evaluate,
-        export,
-        generate,
-        gradcheck,
-        learn,
-        recommend,
-        reproduce,
-        study,
-        trace,
-        train,
-        where,
-    )
+@cache  # who calls main again needs no second one
+def _app(named: str | None) -> typer.Typer:
+    """The command line with the command that is named; where none is, with all, but for the list alone.
 
-    app.command("demo")(demo.demo)
-    app.command("train")(train.train)
-    app.command("compare")(compare.compare)
-    app.command("evaluate")(evaluate.evaluate)
-    app.command("recommend")(recommend.recommend)
-    app.command("export")(export.export)
-    app.command("gradcheck")(gradcheck.gradcheck)
-    app.command("trace")(trace.trace)
-    app.command("where")(where.where)
-    app.command("learn")(learn.learn)
-    app.command("bench")(bench.bench)
-    app.add_typer(data.app, name="data")
-    app.add_typer(generate.app, name="generate")
-    app.add_typer(reproduce.app, name="reproduce")
-    app.add_typer(study.app, name="study")
+    To import every command and to read its flags takes longer than most commands need to begin.
+    """
+    app = typer.Typer(
+        name="minigen",
+        help=f"Deep generative models for recommendation, from scratch. {HINT}",
+        callback=_root,
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+    )
+    for name in [named] if named else COMMANDS:
+        module = import_module(f"minigen.cli.{name}")
+        group: typer.Typer | None = getattr(module, "app", None)
+        if not named:
+            app.command(name)(_listed(group.info.help if group else getattr(module, name).__doc__))
+        elif group:
+            app.add_typer(group, name=name)
+        else:
+            app.command(name)(getattr(module, name))
+    return app
+
+
+def _listed(what: str | None) -> Callable[[], None]:
+    def command() -> None: ...
+
+    command.__doc__ = what
+    return command
 
 
 def main(args: list[str] | None = None) -> None:
     """Run a command and exit: 0, 2 with one line for bad input, 130 after Ctrl-C."""
-    _register()
+    words = sys.argv[1:] if args is None else args
+    named = next((word for word in words if not word.startswith("-")), None)
+    app = _app(named if named in COMMANDS else None)
     warnings.formatwarning = lambda message, *_: f"minigen: {message}\n"  # for people: one line, no source
     try:
-        code = app(args, standalone_mode=False)
+        code = app(words, standalone_mode=False)
     except InputError as error:
         _fail(str(error))
     except Interrupted as stop:
