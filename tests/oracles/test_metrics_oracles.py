@@ -108,7 +108,7 @@ def test_ir_measures(case) -> None:
     ir_measures = oracle("ir_measures")
     for name, theirs in IR.items():
         for k in KS:
-            measure = ir_measures.parse_measure(f"{theirs}@{k}")
+            measure = getattr(ir_measures, theirs) @ k
             found = {
                 m.query_id: m.value for m in ir_measures.iter_calc([measure], as_qrels(case), as_run(case))
             }
