@@ -8,7 +8,7 @@ NOTEBOOKS := $(CHAPTERS:chapters/%.md=notebooks/%.ipynb)
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-all test-oldest test-oracle lint coverage mutants lab notebooks clean
+.PHONY: help demo test test-all test-oldest test-pythons test-oracle lint coverage mutants lab notebooks clean
 
 help:  ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*  ## \(.*\)/\1\t\2/p' Makefile | while IFS="$$(printf '\t')" read -r name text; \
@@ -18,13 +18,17 @@ demo: .venv/.installed  ## Train on real purchases and write a report to minigen
 	$(BIN)/minigen demo
 
 # One BLAS thread a worker: two of them fill two cores.
-test test-all test-oldest test-oracle coverage mutants: export OPENBLAS_NUM_THREADS = 1
+test test-all test-oldest test-pythons test-oracle coverage mutants: export OPENBLAS_NUM_THREADS = 1
 
 test: lint  ## Linters, types and the fast tests
 	$(PYTEST) -m "not slow"
 
 test-all: lint test-oldest  ## Everything: the slow tests and the oldest versions too
 	$(PYTEST)
+
+test-pythons: .venv/.installed-dev  ## The fast tests on each Python here, and on the oldest versions
+	$(MAKE) $(OTHERS:%=%/.installed)
+	$(BIN)/python tests/faults/suites.py .venv $(OTHERS) --json results/reliability.json
 
 lint: .venv/.installed-dev
 	$(BIN)/ruff check .
@@ -57,7 +61,7 @@ notebooks/%.ipynb: chapters/%.md
 	MINIGEN_STILL=1 $(BIN)/jupytext --quiet --to ipynb --set-kernel python3 --execute --output $@ $<
 
 clean:  ## Remove what make made: environments, caches, builds (runs and reports stay)
-	rm -rf .venv .venv-oldest build dist *.egg-info .*_cache .hypothesis
+	rm -rf .venv .venv-* build dist *.egg-info .*_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Environments. A stamp newer than setup.py means that there is nothing to install.
@@ -93,4 +97,13 @@ endif
 .venv-oldest/.installed: setup.py requirements/oldest.txt
 	$(OLDEST_PYTHON) -m venv .venv-oldest
 	.venv-oldest/bin/pip install --quiet --requirement requirements/oldest.txt --editable .
+	@touch $@
+
+# Environments beside .venv: newer Pythons with the newest versions, and the oldest versions.
+NEWER = $(shell for p in python3.12 python3.13 python3.14; do if $$p -c 'import ensurepip' 2>/dev/null; then echo $$p; fi; done)
+OTHERS = $(NEWER:%=.venv-%) $(if $(OLDEST_PYTHON),.venv-oldest)
+
+.venv-python%/.installed: setup.py
+	python$* -m venv .venv-python$*
+	.venv-python$*/bin/pip install --quiet --editable ".[dev]"
 	@touch $@
