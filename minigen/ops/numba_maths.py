@@ -1,14 +1,18 @@
 """What the Numba twins share: how kernels are compiled, and an exponential that vectorises.
 
-A kernel's cache on disk knows its own file alone: after a change here, touch the files of the kernels.
+Of machine code that it kept, Numba asks only whether the kernel's own file has changed, not the files of what
+it calls and takes constants from.  Hence it is kept by a name that ends in a digest of all of `minigen.ops`.
 """
 
 from __future__ import annotations
 
+import hashlib
 import math
 import threading
 from collections.abc import Callable
-from functools import wraps
+from contextlib import suppress
+from functools import cache, wraps
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,15 +27,48 @@ __all__ = ["LOWEST", "exp_below", "fast", "floats", "inside", "parallel", "prang
 _FLAGS = {"reassoc", "contract", "nsz"}
 _LOCK = threading.Lock()  # not every threading layer of Numba survives two parallel kernels at a time
 
-fast = njit(fastmath=_FLAGS, error_model="numpy", nogil=True, cache=True)
+
+def _digest(ops: Path) -> str:
+    """All that kernels call, and take constants from: `tests/test_numba_maths.py` sees that it is all."""
+    files = (path for path in sorted(ops.rglob("*.py")) if not path.name.startswith("cuda_"))
+    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:16]
+
+
+_SOURCES = _digest(Path(__file__).parent)
+
+
+@cache
+def _sweep(folder: str, module: str) -> None:
+    """Delete the machine code of kernels of other sources: nobody will ask for it again."""
+    for path in Path(folder).glob(f"{module}.*.nb[ic]"):
+        if _SOURCES not in path.name:
+            with suppress(OSError):  # another process was first, or has it open
+                path.unlink()
+
+
+def _compiled(**options: bool) -> Callable[[Callable[..., Any]], Any]:
+    compiler = njit(fastmath=_FLAGS, error_model="numpy", nogil=True, cache=True, **options)
+
+    def compiled(kernel: Callable[..., Any]) -> Any:
+        kernel.__qualname__ += f"_{_SOURCES}"
+        function = compiler(kernel)
+        if function is not kernel:  # as it is where NUMBA_DISABLE_JIT is set
+            _sweep(function.stats.cache_path, kernel.__module__.rpartition(".")[2])
+        return function
+
+    return compiled
+
+
+fast = _compiled()
 # A callee with a sum stands inside its caller: apart, the process that compiles it calls another copy than
 # one that finds it in the cache, and the two add in another order.
-inside = njit(fastmath=_FLAGS, error_model="numpy", nogil=True, cache=True, forceinline=True)
+inside = _compiled(forceinline=True)
+_shared_out = _compiled(parallel=True)
 
 
 def parallel(kernel: Callable[..., Any]) -> Callable[..., Any]:
     """Compile a kernel whose `prange` index owns what it writes; one runs at a time."""
-    compiled = njit(fastmath=_FLAGS, error_model="numpy", nogil=True, cache=True, parallel=True)(kernel)
+    compiled = _shared_out(kernel)
 
     @wraps(kernel)
     def alone(*args: Any) -> Any:
