@@ -53,6 +53,16 @@ def test_adam_wants_rows_that_are_there_once(rows):
         ops.adam_rows_step(w, np.array(rows), np.ones((2, 2)), ops.AdamState.zeros_like(w))
 
 
+@pytest.mark.parametrize("backend", ["numpy", "numba"])
+def test_unsigned_rows_must_ascend_too(backend):
+    twin, w = load(backend), np.ones((6, 2))
+    state, rows = twin.AdamState.zeros_like(w), np.array([1, 100, 3], np.uint64)
+    with pytest.raises(ValueError, match="ascending"):
+        twin.adam_rows_catch_up(w, rows, np.ones(3, int), state)  # before a first step, nothing moves
+    with pytest.raises(ValueError, match="ascending"):
+        twin.adam_rows_step(w, rows, np.ones((3, 2)), state)
+
+
 def test_optimizer_moves_lines_of_either_axis():
     rng = np.random.default_rng(7)
     by_column, by_row = np.asfortranarray(rng.standard_normal((4, 9))), None

@@ -126,7 +126,8 @@ def adam_rows_catch_up(
 def want_rows(w: Array, rows: NDArray[np.integer], state: AdamState) -> None:
     """Raise ValueError where rows of w could not be moved in place."""
     want_in_place(w, w, state)
-    if rows.size and not (rows[0] >= 0 and rows[-1] < len(w) and (np.diff(rows) > 0).all()):
+    ascend = (rows[1:] > rows[:-1]).all()  # a difference of unsigned numbers is never below 0
+    if rows.size and not (rows[0] >= 0 and rows[-1] < len(w) and ascend):
         raise ValueError(f"rows: want each once, ascending, of 0 to {len(w) - 1}")
 
 
