@@ -168,10 +168,12 @@ class Adam:
 def make_optimizer(name: str, lr: float, momentum: float = 0.0, ops: Backend = NUMPY) -> Optimizer:
     """The optimiser called `name`, "sgd" or "adam", over arrays of a backend.
 
-    Raises ValueError for another name.
+    Raises ValueError for another name, or a momentum that Adam would ignore.
     """
     if name == "sgd":
         return SGD(lr, momentum)
     if name == "adam":
+        if momentum:
+            raise ValueError(f"momentum: want 0 with adam, whose beta1 it is, got {momentum}")
         return Adam(lr, ops=ops)
     raise ValueError(f"optimizer: want sgd or adam, got {name}")

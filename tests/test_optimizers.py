@@ -127,6 +127,7 @@ def test_settings_that_cannot_be_are_refused():
         lambda: SGD(0.1, 1.0),
         lambda: Adam(-1),
         lambda: make_optimizer("rmsprop", 1),
+        lambda: make_optimizer("adam", 0.1, 0.9),  # it has a momentum of its own
     ):
         with pytest.raises(ValueError, match="want"):
             call()

@@ -158,6 +158,7 @@ def test_recommend_pads_where_too_few_items_are_left(split):
         {"dropout": 1.0},
         {"beta": float("nan")},
         {"lr": -1.0},
+        {"momentum": 0.9},
         {"optimizer": "rmsprop"},
         {"activation": "gelu"},
         {"likelihood": "poisson"},

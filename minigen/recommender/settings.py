@@ -32,7 +32,7 @@ class Settings:
     lr: float = 1e-3
     negatives: int = 0  # items drawn at each step for the softmax, see `Proposal`; 0: all items, always
     lr_schedule: str = "constant"  # or cosine: lr falls to 0 along half a cosine, over all epochs
-    momentum: float = 0.0
+    momentum: float = 0.0  # of sgd
     batch: int = 500
     epochs: int = 100
     patience: int = 10  # epochs without a better validation score; 0: never stop early
