@@ -15,6 +15,14 @@ from minigen.typing import Array
 
 LOWEST_LOG_VAR = -80.0  # its exp is near the smallest float32
 _LOG_2PI = math.log(2 * math.pi)
+_BLOCK = 2**14  # squares that their own type adds up before float64 takes over
+
+
+def squares(*arrays: Array) -> float:
+    """The sum of all squared entries, of weights for a penalty."""
+    flat = [array.ravel(order="K") for array in arrays]
+    blocks = (a[start : start + _BLOCK] for a in flat for start in range(0, a.size, _BLOCK))
+    return sum((float(np.vdot(block, block)) for block in blocks), 0.0)
 
 
 def bernoulli_log_prob_forward(logits: Array, x: Array) -> tuple[Array, BernoulliNLLCache]:

@@ -7,6 +7,7 @@ import pytest
 from scipy import sparse, special, stats
 
 from minigen import ops
+from minigen.losses import squares
 
 
 @pytest.fixture
@@ -130,3 +131,11 @@ def test_bernoulli_nll_at_extreme_logits(dtype):
 def test_black_images_cost_nothing_to_a_decoder_that_says_black():
     loss, _ = ops.bernoulli_nll_forward(np.full((2, 9), -800.0), np.zeros((2, 9)))
     assert loss == 0
+
+
+def test_a_sum_of_squares_keeps_its_digits():
+    long, short = np.full((2**11, 2**12), 0.1, np.float32), np.float32([[3, 4]])
+    wanted = 2**23 * float(np.float32(0.1)) ** 2 + 25
+    for w in (long, np.asfortranarray(long)):  # a float32 sum of so many is wrong in its fourth digit
+        assert squares(w, short) == pytest.approx(wanted, rel=1e-5)
+    assert squares() == 0

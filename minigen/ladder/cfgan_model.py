@@ -12,6 +12,7 @@ import numpy as np
 
 from minigen.backends import NUMPY, Backend
 from minigen.initializers import xavier_uniform
+from minigen.losses import squares
 from minigen.ops import bernoulli_nll_backward, bernoulli_nll_forward
 from minigen.ops.bernoulli_nll.numpy_bernoulli_nll import BernoulliNLLCache
 from minigen.ops.sparse import row_of_each
@@ -240,7 +241,7 @@ def _judge_backward(d_logits: Array, cache: Verdict, ops: Backend) -> tuple[Arra
 
 
 def _l2(params: Params, l2: float) -> float:
-    return l2 / 2 * sum(float(np.vdot(w, w)) for w in params.values()) if l2 else 0.0
+    return l2 / 2 * squares(*params.values()) if l2 else 0.0
 
 
 def _add_l2(grads: Params, params: Params, l2: float, buffers: Buffers | None) -> None:

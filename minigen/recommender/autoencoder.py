@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minigen import initializers
+from minigen import initializers, losses
 from minigen.backends import NUMPY, Backend
 from minigen.ops.dropout.numpy_dropout import Mask
 from minigen.ops.sparse import with_data
@@ -169,7 +169,7 @@ def forward(
     else:
         nll, caches["nll"] = ops.bernoulli_nll_forward(logits, x)
     weights = {name: w for name, w in params.items() if name.startswith("w_")} if form.l2 else {}
-    penalty = form.l2 * sum(float(np.vdot(w, w)) for w in weights.values())
+    penalty = form.l2 * losses.squares(*weights.values())
     return Terms(nll, kl, beta, penalty), Cache(**caches, **decoder_caches, weights=weights)
 
 
