@@ -61,6 +61,7 @@ class _Missing:
 def load(name: str = "numpy") -> Backend:
     """The backend called `name`; the same object each time.
 
+    With the first "numba", Numba gets as many threads as BLAS has, in kernels that this thread calls.
     An operation without a Numba twin is served by NumPy, which `rungs` tells; one without a CUDA twin raises
     InputError when it is used.
     Raises ValueError for an unknown name, InputError where Numba or a device is missing.

@@ -20,7 +20,8 @@ _TURNS = "10000"  # a tenth of a millisecond; without it they hold the cores for
 def settle() -> None:
     """Let idle BLAS threads sleep, and give Numba as many threads as BLAS has, or NUMBA_NUM_THREADS.
 
-    A timeout that the user chose stays.  Warns where BLAS cannot be told any more.
+    A timeout that the user chose stays.  Numba holds its number by thread: one that did not come here has
+    all cores, or as many as it gives to `numba.set_num_threads`.  Warns where BLAS cannot be told any more.
     """
     import numba
     from threadpoolctl import threadpool_info

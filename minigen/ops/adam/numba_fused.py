@@ -38,7 +38,11 @@ def _by_bands(w: Array, d_w: Product, m: Array, v: Array, numbers: Array, flush:
     free = [room[n * size : (n + 1) * size] for n in range(room.size // size)]  # a thread takes the last used
 
     def band(n: int) -> None:
-        part, slab = part_of(w.shape[1], n), free.pop() if free else np.empty(size, w.dtype)
+        part = part_of(w.shape[1], n)
+        try:
+            slab = free.pop()
+        except IndexError:  # asked before, another thread could take the last one in between
+            slab = np.empty(size, w.dtype)
         d_part = slab[: len(w) * (part.stop - part.start)].reshape(len(w), -1)
         np.matmul(x.T, d_y[:, part], out=d_part)
         _columns(w, d_part, m, v, numbers, flush, part.start)
