@@ -7,6 +7,7 @@ import pytest
 from scipy import sparse
 
 from minigen import ops
+from minigen.backends import load
 
 
 def test_the_mask_keeps_with_the_asked_probability(rng):
@@ -49,6 +50,19 @@ def test_both_passes_scale_alike(dtype, rng):
     np.testing.assert_array_equal(y, d_x)
     np.testing.assert_allclose(y, np.where(mask, x / 0.4, 0), rtol=1e-6)
     assert y.dtype == d_x.dtype == dtype
+
+
+@pytest.mark.parametrize("backend", ["numpy", "numba"])
+@pytest.mark.parametrize("size", [4, 2**12])
+def test_a_mask_of_another_type_changes_no_dtype(backend, size, rng):
+    twin, x = load(backend), rng.standard_normal(size).astype(np.float32)
+    mask = ops.dropout_mask(size, 0.4, rng)
+    wanted, _ = twin.dropout_forward(x, mask, 0.4)
+    y, cache = twin.dropout_forward(x, mask.astype(np.float64), 0.4)
+    d_x = twin.dropout_backward(x, cache)
+    assert y.dtype == d_x.dtype == np.float32
+    np.testing.assert_array_equal(y, wanted)
+    np.testing.assert_array_equal(d_x, wanted)
 
 
 def test_dropout_shapes_that_differ_are_named():

@@ -65,11 +65,11 @@ def dropout_forward(x: Array, mask: Array | Mask, keep: float) -> tuple[Array, D
     Raises ValueError where the shapes differ.  Srivastava et al. 2014, section 10 (inverted scaling).
     """
     want_same_shape(x=x, mask=mask)
-    return x * mask / x.dtype.type(keep), DropoutCache(mask, keep)
+    return np.multiply(x, mask, dtype=x.dtype) / x.dtype.type(keep), DropoutCache(mask, keep)
 
 
 def dropout_backward(d_y: Array, cache: DropoutCache) -> Array:
     """d_x = d_y mask / keep: the very scale of the forward pass.   [eq:dropout-backward]"""
     mask, keep = cache
     want_same_shape(mask=mask, d_y=d_y)
-    return d_y * mask / d_y.dtype.type(keep)
+    return np.multiply(d_y, mask, dtype=d_y.dtype) / d_y.dtype.type(keep)
