@@ -23,12 +23,20 @@ class LinearGaussian(NamedTuple):
     log_var: float
 
 
+def _want_fit(model: LinearGaussian, x: Array, *code: tuple[str, Array]) -> None:
+    """Raise ValueError unless x (B, D), and the arrays of a code (B, Z), fit the model."""
+    want_shape("w", model.w, (None, len(model.b)))
+    want_shape("x", x, (None, len(model.b)))
+    for name, array in code:
+        want_shape(name, array, (len(x), len(model.w)))
+
+
 def log_evidence(model: LinearGaussian, x: Array) -> Array:
     """log p(x) (B,) = log N(x; b, w^T w + s^2 I) of each row of x (B, D), in nats.   [eq:linear-evidence]
 
     Raises ValueError where shapes do not fit.  Bishop 2006, eq. 12.35.
     """
-    want_shape("x", x, (None, len(model.b)))
+    _want_fit(model, x)
     size = len(model.b)
     root = np.linalg.cholesky(model.w.T @ model.w + math.exp(model.log_var) * np.eye(size))
     standard = np.linalg.solve(root, (x - model.b).T)
@@ -39,15 +47,21 @@ def log_evidence(model: LinearGaussian, x: Array) -> Array:
 def posterior(model: LinearGaussian, x: Array) -> tuple[Array, Array]:
     """p(z|x): means (B, Z) and the one covariance (Z, Z).   [eq:linear-posterior]
 
-    cov = (I + w w^T / s^2)^-1;  mean = (x - b) w^T cov / s^2.  Bishop 2006, eq. 12.42.
+    cov = (I + w w^T / s^2)^-1;  mean = (x - b) w^T cov / s^2.
+    Raises ValueError where shapes do not fit.  Bishop 2006, eq. 12.42.
     """
+    _want_fit(model, x)
     noise = math.exp(model.log_var)
     cov = np.linalg.inv(np.eye(len(model.w)) + model.w @ model.w.T / noise)
     return (x - model.b) @ model.w.T @ cov / noise, cov
 
 
 def kl_to_posterior(model: LinearGaussian, x: Array, mu: Array, log_var: Array) -> Array:
-    """KL(N(mu, exp(log_var)) || p(z|x)) (B,), in nats: the gap of the ELBO.   [eq:linear-gap]"""
+    """KL(N(mu, exp(log_var)) || p(z|x)) (B,), in nats: the gap of the ELBO.   [eq:linear-gap]
+
+    mu, log_var (B, Z).  Raises ValueError where shapes do not fit.
+    """
+    _want_fit(model, x, ("mu", mu), ("log_var", log_var))
     mean, cov = posterior(model, x)
     precision = np.linalg.inv(cov)
     off = mu - mean
@@ -60,7 +74,9 @@ def elbo(model: LinearGaussian, x: Array, mu: Array, log_var: Array) -> Array:
     """The ELBO (B,) of q = N(mu, exp(log_var)), its expectation in closed form, in nats.   [eq:linear-elbo]
 
     E_q |x - z w - b|^2 = |x - mu w - b|^2 + sum_z exp(log_var_z) |w_z|^2.
+    mu, log_var (B, Z).  Raises ValueError where shapes do not fit.
     """
+    _want_fit(model, x, ("mu", mu), ("log_var", log_var))
     noise = math.exp(model.log_var)
     residual = x - mu @ model.w - model.b
     squares = (residual * residual).sum(axis=1) + np.exp(log_var) @ (model.w * model.w).sum(axis=1)

@@ -59,6 +59,8 @@ def test_bad_arguments_are_named():
     for repeat in (-0.1, 1.1, float("nan")):
         with pytest.raises(ValueError, match="share between 0 and 1"):
             combine(BEHAVIOUR, HISTORIES, repeat)
+    with pytest.raises(ValueError, match=r"behaviour: want the shape of histories, \(2, 6\), got \(1, 6\)"):
+        combine(BEHAVIOUR[:1], HISTORIES)
     with pytest.raises(ValueError, match="at least one click"):
         combine(BEHAVIOUR, sparse.csr_matrix((2, 6)))
     with pytest.raises(ValueError, match="new"):

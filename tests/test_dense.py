@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from minigen.backends import load
 from minigen.ops import dense_backward, dense_forward
 
 
@@ -62,6 +63,9 @@ def test_shapes_that_do_not_fit_are_named(layer):
     x, w, b = layer
     with pytest.raises(ValueError, match=r"x: want shape \(any, 4\), got \(4, 5\)"):
         dense_forward(x.T, w, b)
+    for twin in (dense_forward, load("numba").dense_forward):
+        with pytest.raises(ValueError, match=r"w: want shape \(any, any\), got \(4,\)"):
+            twin(x, w[:, 0], b)
     with pytest.raises(ValueError, match=r"b: want shape \(3\), got \(4,\)"):
         dense_forward(x, w, np.zeros(4))
     with pytest.raises(ValueError, match=r"out: want shape \(5, 3\), got \(3, 5\)"):

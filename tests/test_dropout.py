@@ -104,3 +104,8 @@ def test_normalise_shapes_that_differ_are_named():
     _, cache = ops.l2_normalise_forward(x)
     with pytest.raises(ValueError, match=r"d_y: want the shape of y, \(2,\), got \(1,\)"):
         ops.l2_normalise_backward(sparse.csr_matrix([[1.0, 0, 0]]), cache)
+    for twin in (ops, load("numba")):
+        with pytest.raises(ValueError, match=r"d_y: want the pattern of y, \(1, 3\) with 2 entries, got "):
+            twin.l2_normalise_backward(sparse.csr_matrix([[3.0, 4, 0]]), cache)
+        with pytest.raises(ValueError, match=r"d_y: want the shape of y, \(1, 3\), got \(1, 4\)"):
+            twin.l2_normalise_backward(sparse.csr_matrix([[3.0, 0, 4, 0]]), cache)

@@ -157,6 +157,17 @@ def test_hits_refuse(ranked, targets, message) -> None:
         find_hits(np.array(ranked), rows_of(targets, 3))
 
 
+@pytest.mark.parametrize("name", PER_USER)
+def test_every_metric_wants_a_count_of_targets_a_user(name) -> None:
+    hits = np.ones((3, 2), bool)
+    with pytest.raises(ValueError, match=r"n_target: want shape \(3\), got \(1,\)"):
+        PER_USER[name](hits, np.array([4]))
+    with pytest.raises(ValueError, match=r"hits: want shape \(any, any\), got \(2,\)"):
+        PER_USER[name](hits[0], np.array([4]))
+    with pytest.raises(ValueError, match="n_target: want at least 1 for each user, got 0"):
+        PER_USER[name](hits, np.array([4, 0, 1]))
+
+
 def test_novelty_by_hand() -> None:
     popularity = np.array([8, 2, 0, 4])  # of 8 users: 0, 2, 3 and 1 bits
     ranked = np.array([[0, 1], [2, -1], [3, 2], [-1, -1]])

@@ -68,6 +68,8 @@ def test_shapes_that_differ_are_named():
         ops.reparameterise_forward(a, a, b)
     with pytest.raises(ValueError, match=r"log_var: want the shape of mu, \(2, 3\), got \(2, 4\)"):
         ops.gaussian_kl_forward(a, b)
+    with pytest.raises(ValueError, match=r"mu: want shape \(1 or more, 3\), got \(0, 3\)"):
+        ops.gaussian_kl_forward(a[:0], a[:0])
     _, cache = ops.reparameterise_forward(a, a, a)
     with pytest.raises(ValueError, match=r"d_z: want the shape of std, \(2, 3\), got \(2, 4\)"):
         ops.reparameterise_backward(b, cache)

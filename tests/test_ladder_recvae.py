@@ -70,7 +70,11 @@ def test_an_old_posterior_that_is_the_present_one_costs_at_most_its_share(rng):
 
 
 def test_layer_norm_and_swish_name_the_shapes_that_differ():
-    for wrong in ((np.ones((2, 4)), np.ones(3), np.ones(3)), (np.ones((2, 3)), np.ones(3), np.ones(2))):
+    for wrong in (
+        (np.ones((2, 4)), np.ones(3), np.ones(3)),
+        (np.ones((2, 3)), np.ones(3), np.ones(2)),
+        (np.ones((2, 3)), np.ones((1, 3)), np.ones((1, 3))),
+    ):
         with pytest.raises(ValueError, match=r"want (the )?shape"):
             ops.layer_norm_forward(*wrong)
     for backward, cache in (

@@ -7,6 +7,7 @@ import pytest
 from scipy import sparse, special, stats
 
 from minigen import ops
+from minigen.backends import load
 from minigen.losses import squares
 
 
@@ -88,6 +89,14 @@ def test_shapes_that_differ_are_named(rows):
             forward(logits[:, 1:], x)
     with pytest.raises(ValueError, match=r"out: want the shape of logits, \(5, 11\), got \(5, 10\)"):
         ops.softmax_nll_forward(logits, x, out=np.zeros((5, 10)))
+
+
+@pytest.mark.parametrize("backend", ["numpy", "numba"])
+def test_there_is_no_mean_of_no_rows(rows, backend):
+    logits, x = rows
+    for forward in (load(backend).softmax_nll_forward, load(backend).bernoulli_nll_forward):
+        with pytest.raises(ValueError, match=r"logits: want shape \(1 or more, 11\), got \(0, 11\)"):
+            forward(logits[:0], x[:0])
 
 
 def test_bernoulli_nll_is_scipys(rng):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
+from minigen.backends import load
 from minigen.ops import dense_backward, dense_forward, sparse_dense_backward, sparse_dense_forward
 from minigen.ops.sparse_dense import numpy_sparse_dense
 
@@ -80,6 +81,9 @@ def test_shapes_that_do_not_fit_are_named(layer):
     x, w, b = layer
     with pytest.raises(ValueError, match=r"x: want shape \(any, 49\), got \(6, 50\)"):
         sparse_dense_forward(x, w[1:], b)
+    for twin in (sparse_dense_forward, load("numba").sparse_dense_forward):
+        with pytest.raises(ValueError, match=r"w: want shape \(any, any\), got \(50,\)"):
+            twin(x, w[:, 0], b)
     with pytest.raises(ValueError, match=r"b: want shape \(4\), got \(5,\)"):
         sparse_dense_forward(x, w, np.zeros(5))
     with pytest.raises(ValueError, match=r"d_y: want shape \(6, 4\), got \(4, 6\)"):

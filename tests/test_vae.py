@@ -51,6 +51,21 @@ def test_evidence_is_the_elbo_plus_the_kl_to_the_true_posterior(model, x, rng):
         assert (elbo < evidence).all()
 
 
+def test_shapes_that_do_not_fit_the_linear_model_are_named(model, x):
+    code = np.zeros((9, 3))
+    for wrong, named in (
+        ((model, x[:, 1:], code, code), r"x: want shape \(any, 7\), got \(9, 6\)"),
+        ((model, x, code[:1], code), r"mu: want shape \(9, 3\), got \(1, 3\)"),
+        ((model, x, code, code[0]), r"log_var: want shape \(9, 3\), got \(3,\)"),
+        ((model._replace(w=model.w[:, 1:]), x, code, code), r"w: want shape \(any, 7\), got \(3, 6\)"),
+    ):
+        for function in (linear_gaussian.elbo, linear_gaussian.kl_to_posterior):
+            with pytest.raises(ValueError, match=named):
+                function(*wrong)
+    with pytest.raises(ValueError, match=r"x: want shape \(any, 7\), got \(7,\)"):
+        linear_gaussian.posterior(model, x[0])
+
+
 def test_the_vae_computes_that_elbo(model, x, rng):
     params = linear_gaussian.as_vae(model)
     mu, log_var, _ = vae.encode(params, x, LINEAR)

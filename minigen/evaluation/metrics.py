@@ -1,4 +1,7 @@
-"""Metrics of ranked lists: per user from hits, over the catalogue from counts."""
+"""Metrics of ranked lists: per user from hits, over the catalogue from counts.
+
+Those of a user raise ValueError where shapes do not fit, or somebody has no target.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +22,17 @@ Counts = NDArray[np.integer]  # (N,): targets per user, |T|; or (M,): recommenda
 PerUser = NDArray[np.float64]  # (N,)
 
 
+def _want_fit(hits: Hits, n_target: Counts) -> None:
+    """Raise ValueError unless every user has a list and a target: no metric says anything without one."""
+    want_shape("hits", hits, (None, None))
+    want_shape("n_target", n_target, (len(hits),))
+    if not np.all(n_target > 0):
+        raise ValueError(f"n_target: want at least 1 for each user, got {n_target.min()}")
+
+
 def recall(hits: Hits, n_target: Counts) -> PerUser:
     """hits / |T|.   [eq:recall]"""
+    _want_fit(hits, n_target)
     return hits.sum(axis=1) / n_target
 
 
@@ -29,21 +41,25 @@ def recall_min(hits: Hits, n_target: Counts) -> PerUser:
 
     Liang et al. 2018, section 4.2.
     """
+    _want_fit(hits, n_target)
     return hits.sum(axis=1) / np.minimum(hits.shape[1], n_target)
 
 
 def precision(hits: Hits, n_target: Counts) -> PerUser:
     """hits / k; a shorter list misses at the places it leaves empty.   [eq:precision]"""
+    _want_fit(hits, n_target)
     return hits.mean(axis=1)
 
 
 def hit(hits: Hits, n_target: Counts) -> PerUser:
     """1 where the list has any hit, else 0."""
+    _want_fit(hits, n_target)
     return hits.max(axis=1).astype(np.float64)
 
 
 def mrr(hits: Hits, n_target: Counts) -> PerUser:
     """1 / rank of the first hit, counted from 1; 0 without a hit.   [eq:mrr]"""
+    _want_fit(hits, n_target)
     return hits.any(axis=1) / (1.0 + hits.argmax(axis=1))
 
 
@@ -52,6 +68,7 @@ def average_precision(hits: Hits, n_target: Counts) -> PerUser:
 
     The denominator is |T|, not min(k, |T|), as in trec_eval's map_cut.
     """
+    _want_fit(hits, n_target)
     precision_at = np.cumsum(hits, axis=1) / np.arange(1, hits.shape[1] + 1)
     return (precision_at * hits).sum(axis=1) / n_target
 
@@ -61,6 +78,7 @@ def ndcg(hits: Hits, n_target: Counts) -> PerUser:
 
     The best list begins with min(k, |T|) hits; gains are 0 or 1.  Järvelin & Kekäläinen 2002.
     """
+    _want_fit(hits, n_target)
     k = hits.shape[1]
     gain = 1 / np.log2(np.arange(2, k + 2))
     return hits @ gain / np.cumsum(gain)[np.minimum(k, n_target) - 1]

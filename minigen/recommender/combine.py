@@ -6,6 +6,7 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 from minigen.errors import InputError
+from minigen.ops.checks import want_same_shape
 from minigen.recommender.base import Recommender, canonical
 from minigen.typing import Array
 
@@ -29,10 +30,12 @@ def combine(behaviour: Array, histories: csr_matrix, repeat: float = 0.0) -> Arr
 
     p_new is the generated behaviour over the items that the history lacks; x / |x| the history as shares.
     repeat = r in [0, 1]: 0 recommends new items alone, 1 old ones alone.  Rows add up to 1.
-    Raises ValueError for r outside [0, 1], InputError for an empty history or one that leaves nothing new.
+    Raises ValueError for r outside [0, 1] or shapes that differ, InputError for an empty history or one that
+    leaves nothing new.
     """
     if not 0 <= repeat <= 1:
         raise ValueError(f"repeat: want a share between 0 and 1, got {repeat}")
+    want_same_shape(histories=histories, behaviour=behaviour)
     histories = canonical(histories)
     shares = histories.toarray()
     total = shares.sum(axis=1, keepdims=True)

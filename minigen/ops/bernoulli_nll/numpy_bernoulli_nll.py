@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from minigen.ops.activations.numpy_activations import sigmoid, softplus
-from minigen.ops.checks import want_canonical, want_same_shape
+from minigen.ops.checks import want_canonical, want_examples, want_same_shape
 from minigen.ops.sparse import row_of_each
 from minigen.typing import CSR, Array
 
@@ -23,10 +23,11 @@ def bernoulli_nll_forward(logits: Array, x: Array | CSR) -> tuple[float, Bernoul
     """Negative log-likelihood of bits under logits, in nats.   [eq:bernoulli-nll]
 
     logits (B, D); x (B, D) dense or CSR, in [0, 1]  ->  sum over D, mean over B.
-    Raises ValueError where the shapes differ, or a row of a CSR x names a column twice.
+    Raises ValueError where the shapes differ or B is 0, or a row of a CSR x names a column twice.
     Kingma & Welling 2014, appendix C.1.
     """
     want_same_shape(logits=logits, x=x)
+    want_examples("logits", logits)
     if not isinstance(x, np.ndarray):
         want_canonical("x", x)
     # -x log s(l) - (1 - x) log(1 - s(l)) = softplus(l) - x l: no logarithm of 0, no clipping.

@@ -47,6 +47,7 @@ def dense_backward(
 
 def want_forward(x: Array, w: Array, b: Array) -> None:
     """Raise ValueError where the arguments of dense_forward do not fit."""
+    want_shape("w", w, (None, None))
     want_shape("x", x, (None, w.shape[0]))
     want_shape("b", b, (w.shape[1],))
 

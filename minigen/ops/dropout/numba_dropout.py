@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from minigen.ops.checks import want_same_shape
+from minigen.ops.checks import want_same_pattern, want_same_shape
 from minigen.ops.dropout import numpy_dropout as reference
 from minigen.ops.dropout.numpy_dropout import DropoutCache, Mask, NormaliseCache
 from minigen.ops.numba_maths import fast, floats
@@ -35,6 +35,7 @@ def l2_normalise_backward(d_y: CSR, cache: NormaliseCache) -> CSR:
     if not floats(y.data, d_y.data):
         return reference.l2_normalise_backward(d_y, cache)
     want_same_shape(y=y.data, d_y=d_y.data)
+    want_same_pattern(y=y, d_y=d_y)
     d_data = np.empty_like(y.data)
     _normalise_backward(y.indptr, y.data, length, d_y.data, d_data)
     return with_data(y, d_data)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from minigen.ops.checks import want_same_shape
+from minigen.ops.checks import want_same_pattern, want_same_shape
 from minigen.ops.sparse import row_of_each, row_sums, with_data
 from minigen.typing import CSR, Array
 
@@ -35,10 +35,11 @@ def l2_normalise_forward(x: CSR) -> tuple[CSR, NormaliseCache]:
 def l2_normalise_backward(d_y: CSR, cache: NormaliseCache) -> CSR:
     """d_x = (d_y - y (y . d_y)) / |x| on the non-zeros.   [eq:l2-normalise-backward]
 
-    d_y has the pattern of y.
+    Raises ValueError unless d_y has the pattern of y.
     """
     y, length = cache
     want_same_shape(y=y.data, d_y=d_y.data)
+    want_same_pattern(y=y, d_y=d_y)
     along = row_sums(y.data * d_y.data, y)
     rows = row_of_each(y)
     return with_data(y, (d_y.data - y.data * along[rows]) / length[rows])

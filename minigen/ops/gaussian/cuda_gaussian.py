@@ -7,7 +7,7 @@ from typing import Any
 
 from numba import cuda
 
-from minigen.ops.checks import want_same_shape
+from minigen.ops.checks import want_examples, want_same_shape
 from minigen.ops.cuda_arrays import Scalar, empty, mean
 from minigen.ops.cuda_kernels import THREADS, add_up, blocks, kernel, spread
 from minigen.ops.gaussian.numpy_gaussian import GaussianKLCache, ReparameteriseCache
@@ -34,6 +34,7 @@ def reparameterise_backward(d_z: Array, cache: ReparameteriseCache) -> tuple[Arr
 def gaussian_kl_forward(mu: Array, log_var: Array) -> tuple[Scalar, GaussianKLCache]:
     """Twin of `numpy_gaussian.gaussian_kl_forward`; the loss stays on the device until float() reads it."""
     want_same_shape(mu=mu, log_var=log_var)
+    want_examples("mu", mu)
     kl = empty(mu.shape[0], mu.dtype)
     _kl[blocks(kl.size, 1), THREADS](mu, log_var, kl)
     return mean(kl), GaussianKLCache(mu, log_var)

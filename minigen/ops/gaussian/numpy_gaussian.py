@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from minigen.ops.checks import want_same_shape
+from minigen.ops.checks import want_examples, want_same_shape
 from minigen.typing import Array
 
 
@@ -28,7 +28,10 @@ def reparameterise_forward(mu: Array, log_var: Array, eps: Array) -> tuple[Array
 
 
 def reparameterise_backward(d_z: Array, cache: ReparameteriseCache) -> tuple[Array, Array]:
-    """d_mu = d_z;  d_log_var = d_z eps std / 2.   [eq:reparameterise-backward]"""
+    """d_mu = d_z;  d_log_var = d_z eps std / 2.   [eq:reparameterise-backward]
+
+    d_mu is the array d_z itself, not a copy.
+    """
     std, eps = cache
     want_same_shape(std=std, d_z=d_z)
     return d_z, d_z * eps * std / 2
@@ -45,9 +48,10 @@ def gaussian_kl_forward(mu: Array, log_var: Array) -> tuple[float, GaussianKLCac
     """KL(N(mu, exp(log_var)) || N(0, 1)), in nats.   [eq:gaussian-kl]
 
     mu, log_var (B, Z)  ->  sum over Z, mean over B; at least 0.
-    Raises ValueError where the shapes differ.  Kingma & Welling 2014, appendix B.
+    Raises ValueError where the shapes differ or B is 0.  Kingma & Welling 2014, appendix B.
     """
     want_same_shape(mu=mu, log_var=log_var)
+    want_examples("mu", mu)
     # expm1(l) - l is the same as exp(l) - 1 - l, and keeps its digits where the variance is near 1.
     kl = 0.5 * (np.expm1(log_var) - log_var + mu * mu).sum(axis=1, dtype=np.float64)
     return float(kl.mean()), GaussianKLCache(mu, log_var)

@@ -24,6 +24,7 @@ def layer_norm_forward(x: Array, gain: Array, b: Array, eps: float = 1e-5) -> tu
     gain and b (H,); var is the mean of squares, without H - 1.
     Raises ValueError where the shapes differ.  Ba, Kiros & Hinton 2016, eq. 3 and 4.
     """
+    want_shape("gain", gain, (None,))
     want_shape("x", x, (None, gain.size))
     want_same_shape(gain=gain, b=b)
     normal = x - x.mean(axis=1, keepdims=True)

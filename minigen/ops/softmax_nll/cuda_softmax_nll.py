@@ -7,7 +7,7 @@ from typing import Any
 
 from numba import cuda
 
-from minigen.ops.checks import want_canonical, want_same_shape
+from minigen.ops.checks import want_canonical, want_examples, want_same_shape
 from minigen.ops.cuda_arrays import Scalar, empty, mean
 from minigen.ops.cuda_kernels import THREADS, add_up, blocks, kernel, spread
 from minigen.ops.softmax_nll.numpy_softmax_nll import SoftmaxNLLCache
@@ -17,6 +17,7 @@ from minigen.typing import CSR, Array
 def softmax_nll_forward(logits: Array, x: CSR, out: Array | None = None) -> tuple[Scalar, SoftmaxNLLCache]:
     """Twin of `numpy_softmax_nll.softmax_nll_forward`; the loss is on the device until float() reads it."""
     want_same_shape(logits=logits, x=x)
+    want_examples("logits", logits)
     want_canonical("x", x)
     d_logits = empty(logits.shape, logits.dtype) if out is None else out
     want_same_shape(logits=logits, out=d_logits)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from minigen.ops.checks import want_canonical, want_same_shape
+from minigen.ops.checks import want_canonical, want_examples, want_same_shape
 from minigen.typing import CSR, Array
 
 
@@ -22,9 +22,11 @@ def softmax_nll_forward(logits: Array, x: CSR, out: Array | None = None) -> tupl
     logits (B, M), x CSR (B, M) of counts or weights, at least 0  ->  sum over M, mean over B.
     The gradient shares the exponentials, so the cache holds it already; it is written into `out` (B, M)
     where one is given, and out=logits overwrites the logits.
-    Raises ValueError where the shapes differ, or a row of x names an item twice.  Liang et al. 2018, eq. 2.
+    Raises ValueError where the shapes differ or B is 0, or a row of x names an item twice.
+    Liang et al. 2018, eq. 2.
     """
     want_same_shape(logits=logits, x=x)
+    want_examples("logits", logits)
     want_canonical("x", x)
     d_logits = np.empty_like(logits) if out is None else out
     want_same_shape(logits=logits, out=d_logits)

@@ -57,6 +57,7 @@ def sparse_dense_backward(
 
 def want_forward(x: CSR, w: Array, b: Array) -> None:
     """Raise ValueError where the arguments of sparse_dense_forward do not fit."""
+    want_shape("w", w, (None, None))
     want_shape("x", x, (None, w.shape[0]))
     want_shape("b", b, (w.shape[1],))
 
