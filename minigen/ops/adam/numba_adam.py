@@ -110,11 +110,13 @@ def adam_rows_catch_up(
 
 @fast
 def _walk(w: Array, d_w: Array, m: Array, v: Array, numbers: Array, flush: bool) -> None:
+    # the NumPy line of `move`
     move(w, d_w, m, v, numbers, flush)
 
 
 @parallel
 def _walk_parallel(w: Array, d_w: Array, m: Array, v: Array, numbers: Array, flush: bool) -> None:
+    # move(w, d_w, m, v, numbers, flush)
     for chunk in prange((w.size + _CHUNK - 1) // _CHUNK):
         part = slice(chunk * _CHUNK, (chunk + 1) * _CHUNK)
         move(w[part], d_w[part], m[part], v[part], numbers, flush)
@@ -122,6 +124,7 @@ def _walk_parallel(w: Array, d_w: Array, m: Array, v: Array, numbers: Array, flu
 
 @fast
 def _walk_rows(rows: Any, w: Array, d_rows: Array, m: Array, v: Array, numbers: Array) -> None:
+    # move(w[rows], d_rows, m[rows], v[rows], numbers, True)
     for r in range(len(rows)):
         n = d_rows.shape[1]
         row = slice(rows[r] * n, (rows[r] + 1) * n)
@@ -130,6 +133,7 @@ def _walk_rows(rows: Any, w: Array, d_rows: Array, m: Array, v: Array, numbers: 
 
 @parallel
 def _walk_rows_parallel(rows: Any, w: Array, d_rows: Array, m: Array, v: Array, numbers: Array) -> None:
+    # move(w[rows], d_rows, m[rows], v[rows], numbers, True)
     for r in prange(len(rows)):
         n = d_rows.shape[1]
         row = slice(rows[r] * n, (rows[r] + 1) * n)
@@ -138,6 +142,7 @@ def _walk_rows_parallel(rows: Any, w: Array, d_rows: Array, m: Array, v: Array, 
 
 @fast
 def _catch_up(rows: Any, missed: Any, w: Array, m: Array, v: Array, numbers: Array) -> None:
+    # _miss(missed, w[rows], m[rows], v[rows], numbers)
     for r in range(len(rows)):
         if missed[r]:
             _miss(missed[r], w[rows[r]], m[rows[r]], v[rows[r]], numbers)
@@ -145,6 +150,7 @@ def _catch_up(rows: Any, missed: Any, w: Array, m: Array, v: Array, numbers: Arr
 
 @parallel
 def _catch_up_parallel(rows: Any, missed: Any, w: Array, m: Array, v: Array, numbers: Array) -> None:
+    # _miss(missed, w[rows], m[rows], v[rows], numbers)
     for r in prange(len(rows)):
         if missed[r]:
             _miss(missed[r], w[rows[r]], m[rows[r]], v[rows[r]], numbers)
@@ -152,6 +158,7 @@ def _catch_up_parallel(rows: Any, missed: Any, w: Array, m: Array, v: Array, num
 
 @inside
 def _miss(steps: int, w: Array, m: Array, v: Array, numbers: Array) -> None:
+    # w -= tail * m / (root * np.sqrt(v) + eps); m *= beta1**steps; v *= beta2**steps
     kind, (rate, root, beta1, beta2, eps) = w.dtype.type, numbers
     decay1, decay2 = kind(beta1**steps), kind(beta2**steps)
     tail, root, eps = kind(rate * beta1 * (1 - beta1**steps) / (1 - beta1)), kind(root), kind(eps)

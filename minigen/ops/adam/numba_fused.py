@@ -53,6 +53,7 @@ def _by_bands(w: Array, d_w: Product, m: Array, v: Array, numbers: Array, flush:
 
 @fast
 def _columns(w: Array, d_w: Array, m: Array, v: Array, numbers: Array, flush: bool, start: int) -> None:
+    # move(w[:, start:stop], d_w, m[:, start:stop], v[:, start:stop], numbers, flush)
     stop = start + d_w.shape[1]
     for i in range(len(w)):
         move(w[i, start:stop], d_w[i], m[i, start:stop], v[i, start:stop], numbers, flush)
@@ -69,7 +70,7 @@ def _rows_parallel(
     v: Array,
     numbers: Array,
     flush: bool,
-) -> None:
+) -> None:  # move(w, x.T @ d_y, m, v, numbers, flush), with x.T as `by_item` has sorted it
     for chunk in prange(CHUNKS):
         nothing, row = np.zeros(d_y.shape[1], d_y.dtype), np.empty(d_y.shape[1], d_y.dtype)
         first, last = share_of(start, len(w), chunk, _ROW), share_of(start, len(w), chunk + 1, _ROW)
@@ -84,6 +85,7 @@ def _rows_parallel(
 @inside
 def move(w: Array, d_w: Array, m: Array, v: Array, numbers: Array, flush: bool) -> None:
     """The step of `adam_step` in contiguous arrays of one size; every `FLUSH_EVERY`, with a flush."""
+    # m = beta1 * m + rest1 * d_w; v = beta2 * v + rest2 * d_w**2; w -= rate * m / (root * np.sqrt(v) + eps)
     rate, root, beta1, beta2, rest1, rest2, eps = numbers
     for j in range(w.size):
         m[j] = beta1 * m[j] + rest1 * d_w[j]

@@ -50,6 +50,7 @@ def bernoulli_nll_backward(d_loss: float, cache: BernoulliNLLCache, out: Array |
 
 @fast
 def _losses(logits: Array, indptr: Any, columns: Any, data: Array, loss: Array) -> None:
+    # loss = (softplus(logits) - x * logits).sum(axis=1)
     for u in range(len(logits)):
         clicks = slice(indptr[u], indptr[u + 1])
         loss[u] = _loss(logits[u], columns[clicks], data[clicks])
@@ -57,6 +58,7 @@ def _losses(logits: Array, indptr: Any, columns: Any, data: Array, loss: Array) 
 
 @parallel
 def _losses_parallel(logits: Array, indptr: Any, columns: Any, data: Array, loss: Array) -> None:
+    # loss = (softplus(logits) - x * logits).sum(axis=1)
     for u in prange(len(logits)):
         clicks = slice(indptr[u], indptr[u + 1])
         loss[u] = _loss(logits[u], columns[clicks], data[clicks])
@@ -64,6 +66,7 @@ def _losses_parallel(logits: Array, indptr: Any, columns: Any, data: Array, loss
 
 @fast
 def _slopes(indptr: Any, columns: Any, data: Array, scale: float, rows: Array) -> None:
+    # rows = scale * (sigmoid(rows) - x)
     for u in range(len(rows)):
         clicks = slice(indptr[u], indptr[u + 1])
         _slope(columns[clicks], data[clicks], scale, rows[u])
@@ -71,6 +74,7 @@ def _slopes(indptr: Any, columns: Any, data: Array, scale: float, rows: Array) -
 
 @parallel
 def _slopes_parallel(indptr: Any, columns: Any, data: Array, scale: float, rows: Array) -> None:
+    # rows = scale * (sigmoid(rows) - x)
     for u in prange(len(rows)):
         clicks = slice(indptr[u], indptr[u + 1])
         _slope(columns[clicks], data[clicks], scale, rows[u])

@@ -31,11 +31,13 @@ def short_dense_forward(x: Array, w: Short, b: Array) -> Array:
 
 @fast
 def _chunks(x: Array, values: Any, scale: Array, b: Array, y: Array) -> None:
+    # y = x @ (values.T * scale) + b
     _some(x, values, scale, b, y, 0, len(values))
 
 
 @parallel
 def _chunks_parallel(x: Array, values: Any, scale: Array, b: Array, y: Array) -> None:
+    # y = x @ (values.T * scale) + b
     for chunk in prange((len(values) + _CHUNK - 1) // _CHUNK):
         _some(x, values, scale, b, y, chunk * _CHUNK, min(len(values), (chunk + 1) * _CHUNK))
 

@@ -39,7 +39,7 @@ def softmax_nll_forward(logits: Array, x: CSR, out: Array | None = None) -> tupl
 @fast
 def _rows(
     logits: Array, indptr: Any, items: Any, weights: Array, loss: Array, in_place: bool, out: Array
-) -> None:
+) -> None:  # loss = -(x * log_softmax(logits)).sum(axis=1); out = (x.sum(axis=1) * softmax(logits) - x) / B
     for u in range(len(logits)):
         clicks = slice(indptr[u], indptr[u + 1])
         loss[u] = _row(logits[u], items[clicks], weights[clicks], len(logits), in_place, out[u])
@@ -48,7 +48,7 @@ def _rows(
 @parallel
 def _rows_parallel(
     logits: Array, indptr: Any, items: Any, weights: Array, loss: Array, in_place: bool, out: Array
-) -> None:
+) -> None:  # loss = -(x * log_softmax(logits)).sum(axis=1); out = (x.sum(axis=1) * softmax(logits) - x) / B
     for u in prange(len(logits)):
         clicks = slice(indptr[u], indptr[u + 1])
         loss[u] = _row(logits[u], items[clicks], weights[clicks], len(logits), in_place, out[u])

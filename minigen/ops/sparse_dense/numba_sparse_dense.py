@@ -92,13 +92,14 @@ def _row(
 
 
 @fast
-def _rows(indptr: Any, items: Any, x: Array, w: Array, b: Array, y: Array) -> None:
+def _rows(indptr: Any, items: Any, x: Array, w: Array, b: Array, y: Array) -> None:  # y = x @ w + b
     for u in range(len(y)):
         _row(u, indptr, items, x, w, b, y)
 
 
 @parallel
 def _rows_parallel(indptr: Any, items: Any, x: Array, w: Array, b: Array, y: Array) -> None:
+    # y = x @ w + b
     for u in prange(len(y)):
         _row(u, indptr, items, x, w, b, y)
 
@@ -123,6 +124,7 @@ def by_item(indptr: Any, items: Any, x: Array, n_items: int) -> Any:  # x.tocsc(
 
 @fast
 def _item(i: int, start: Any, users: Any, values: Array, d_y: Array, fresh: bool, d_w: Array) -> None:
+    # d_w[i] = x.T[i] @ d_y
     if start[i] < start[i + 1]:
         item_row(users[start[i] : start[i + 1]], values[start[i] : start[i + 1]], d_y, d_w[i])
     elif not fresh and _holds_something(d_w[i].view(np.int32)):  # a read is cheaper than a write
@@ -139,7 +141,7 @@ def item_row(users: Any, values: Array, d_y: Array, row: Array) -> None:  # row 
 
 
 @fast
-def _holds_something(bits: Any) -> bool:
+def _holds_something(bits: Any) -> bool:  # bits.any()
     found = np.int32(0)
     for j in range(bits.size):
         found |= bits[j]
@@ -162,6 +164,7 @@ def _scatter(
 
 @parallel
 def _items_parallel(start: Any, users: Any, values: Array, d_y: Array, fresh: bool, d_w: Array) -> None:
+    # d_w = x.T @ d_y
     n = len(d_w)
     for chunk in prange(CHUNKS):
         first, last = share_of(start, n, chunk, 1), share_of(start, n, chunk + 1, 1)
@@ -185,7 +188,7 @@ def share_of(start: Any, n: int, chunk: int, row: int) -> int:
 
 @fast
 def _user(u: int, indptr: Any, items: Any, d_y: Array, w: Array, d_x: Array) -> None:
-    """d_x[u, i] = d_y[u] @ w[i]."""
+    # d_x[u, i] = d_y[u] @ w[i]
     row = d_y[u]
     for q in range(indptr[u], indptr[u + 1]):
         item, total = w[items[q]], w.dtype.type(0)
@@ -196,11 +199,13 @@ def _user(u: int, indptr: Any, items: Any, d_y: Array, w: Array, d_x: Array) -> 
 
 @fast
 def _clicks(indptr: Any, items: Any, d_y: Array, w: Array, d_x: Array) -> None:
+    # d_x = (d_y @ w.T)[row_of_each(x), items]
     for u in range(len(d_y)):
         _user(u, indptr, items, d_y, w, d_x)
 
 
 @parallel
 def _clicks_parallel(indptr: Any, items: Any, d_y: Array, w: Array, d_x: Array) -> None:
+    # d_x = (d_y @ w.T)[row_of_each(x), items]
     for u in prange(len(d_y)):
         _user(u, indptr, items, d_y, w, d_x)

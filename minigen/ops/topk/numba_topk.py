@@ -39,12 +39,14 @@ def top_k(scores: Array, k: int, seen: CSR | None = None) -> tuple[NDArray[np.in
 
 @fast
 def _rows(scores: Array, indptr: Any, hidden: Any, items: Any, best: Array, valid: Any) -> None:
+    # items = np.argsort(-scores, axis=1, kind="stable")[:, :k], without the hidden ones
     for u in range(len(scores)):
         valid[u] = _row(scores[u], hidden[indptr[u] : indptr[u + 1]], items[u], best[u])
 
 
 @parallel
 def _rows_parallel(scores: Array, indptr: Any, hidden: Any, items: Any, best: Array, valid: Any) -> None:
+    # items = np.argsort(-scores, axis=1, kind="stable")[:, :k], without the hidden ones
     for u in prange(len(scores)):
         valid[u] = _row(scores[u], hidden[indptr[u] : indptr[u + 1]], items[u], best[u])
 
@@ -52,6 +54,7 @@ def _rows_parallel(scores: Array, indptr: Any, hidden: Any, items: Any, best: Ar
 @fast
 def _row(row: Array, hidden: Any, items: Any, best: Array) -> bool:
     """Fill `items` and `best`, best first; False where a score is NaN."""
+    # row[hidden] = -np.inf; items[:] = np.argsort(-row, kind="stable")[:k]; best[:] = row[items]
     n_nan = 0
     for j in range(row.size):
         n_nan += row[j] != row[j]
@@ -80,7 +83,7 @@ def _row(row: Array, hidden: Any, items: Any, best: Array) -> bool:
 
 
 @fast
-def _holds(sorted_items: Any, item: int) -> bool:
+def _holds(sorted_items: Any, item: int) -> bool:  # item in sorted_items
     low, high = 0, sorted_items.size
     while low < high:
         middle = (low + high) // 2
@@ -93,12 +96,13 @@ def _holds(sorted_items: Any, item: int) -> bool:
 
 @fast
 def _worse(item: int, score: float, other: int, other_score: float) -> bool:
+    # (score, -item) < (other_score, -other)
     return score < other_score or (score == other_score and item > other)
 
 
 @fast
 def _rise(items: Any, best: Array, n: int, item: int, score: float) -> None:
-    """Append to a heap of n."""
+    """Append to a heap of n."""  # heapq.heappush(heap, (score, -item))
     at = n
     while at > 0:
         parent = (at - 1) // 2
@@ -111,7 +115,7 @@ def _rise(items: Any, best: Array, n: int, item: int, score: float) -> None:
 
 @fast
 def _sink(items: Any, best: Array, n: int, item: int, score: float) -> None:
-    """Replace the root of a heap of n."""
+    """Replace the root of a heap of n."""  # heapq.heapreplace(heap, (score, -item))
     at = 0
     while 2 * at + 1 < n:
         child = 2 * at + 1
