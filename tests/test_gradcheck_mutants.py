@@ -9,6 +9,7 @@ import sys
 import pytest
 import typer
 
+from minigen import ops
 from minigen.cli.gradcheck import gradcheck
 from minigen.errors import InputError
 from minigen.gradcheck.catalogue import catalogue
@@ -28,6 +29,12 @@ def test_there_are_mutants_for_each_operation():
     assert len(MUTANTS) >= 20
     assert len({m.name for m in MUTANTS}) == len(MUTANTS)
     assert {m.quantity for m in MUTANTS} >= set(QUANTITIES) - {"seed-vae"}
+
+
+def test_every_operation_that_has_a_backward_pass_is_in_the_catalogue():
+    backward = {name: getattr(ops, name) for name in ops.__all__ if name.endswith("_backward")}
+    checked = {quantity.backward for quantity in QUANTITIES.values()}
+    assert {name for name, function in backward.items() if function not in checked} == set()
 
 
 def test_right_derivatives_of_wrong_formulas_need_a_check_of_meaning():
