@@ -38,6 +38,17 @@ def test_a_run_of_another_model_is_refused_by_its_name(tmp_path):
         EASE.load(tmp_path / "run")
 
 
+@pytest.mark.parametrize("n_rows", [12, 30])  # as many people as items, or not
+def test_rows_that_lie_by_columns_are_the_same_rows(n_rows, rng):
+    rows = sparse.csr_matrix(rng.random((n_rows, 12)) < 0.3, dtype=np.float32)
+    rows = rows[np.flatnonzero(np.diff(rows.indptr))]
+    for model in (Popularity(), EASE()):
+        fitted, other = type(model)().fit(rows), type(model)().fit(rows.tocsc())
+        for name, array in fitted.params.items():
+            np.testing.assert_array_equal(other.params[name], array)
+        np.testing.assert_array_equal(fitted.recommend(rows.tocsc(), 3), fitted.recommend(rows, 3))
+
+
 def test_a_code_without_noise_costs_no_divergence():
     logged: list[dict] = []
     settings = SMALL | {"stochastic": False, "dropout": 0.0, "epochs": 8}

@@ -15,6 +15,7 @@ from scipy.sparse import csr_matrix
 from minigen.data.by_time import rebuy_split, time_split
 from minigen.data.interactions import HeldOut, Interactions, Split
 from minigen.errors import InputError
+from minigen.ops.sparse import canonical, with_data
 
 __all__ = ["fixed_split", "rebuy_split", "strong_split", "time_split", "validation_cut", "weak_split"]
 
@@ -156,10 +157,6 @@ def _measured(shown: csr_matrix, target: csr_matrix, users: Sequence[str] | None
 
 
 def _counts(matrix: csr_matrix, binary: bool) -> csr_matrix:
-    """A float32 copy with sorted indices and no zeros; all ones where `binary`."""
-    matrix = csr_matrix(matrix, dtype=np.float32, copy=True)
-    matrix.sum_duplicates()
-    matrix.eliminate_zeros()
-    if binary:
-        matrix.data[:] = 1
-    return matrix
+    """The canonical rows; all ones where `binary`."""
+    matrix = canonical(matrix)
+    return with_data(matrix, np.ones(matrix.nnz, np.float32)) if binary else matrix

@@ -13,20 +13,11 @@ from scipy.sparse import csr_matrix
 from minigen import backends
 from minigen.errors import InputError
 from minigen.evaluation.evaluate import users_at_a_time
+from minigen.ops.sparse import canonical
 from minigen.training import checkpoint
 from minigen.typing import Array, Params
 
 LARGEST = 1e15  # of a weight that is served: a product of larger ones leaves the range of float32
-
-
-def canonical(histories: csr_matrix) -> csr_matrix:
-    """The rows in float32 with every item at most once: repeated entries are summed, zeros dropped."""
-    if histories.dtype == np.float32 and histories.has_canonical_format and histories.data.all():
-        return histories  # nobody writes into it
-    rows = csr_matrix(histories, dtype=np.float32, copy=True)
-    rows.sum_duplicates()
-    rows.eliminate_zeros()
-    return rows
 
 
 class Recommender(ABC):
