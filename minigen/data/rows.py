@@ -7,6 +7,7 @@ from pathlib import Path
 from tokenize import TokenError
 
 import numpy as np
+from numpy.typing import DTypeLike, NDArray
 from scipy.sparse import csr_matrix
 
 from minigen.errors import InputError
@@ -39,7 +40,7 @@ def write_rows(folder: Path, blocks: Callable[[], Iterable[csr_matrix]]) -> None
         row = at = 0
         indptr[0] = 0
         for block in map(canonical, blocks()):
-            indptr[row + 1 : row + 1 + block.shape[0]] = at + block.indptr[1:]
+            indptr[row + 1 : row + 1 + block.shape[0]] = _ends(block, at, index)
             indices[at : at + block.nnz], data[at : at + block.nnz] = block.indices, block.data
             row, at = row + block.shape[0], at + block.nnz
         if (row, at) != (n_rows, nnz):
@@ -66,3 +67,8 @@ def open_rows(folder: Path, shape: tuple[int, int]) -> csr_matrix:
     except (ValueError, EOFError, TypeError, SyntaxError, TokenError) as error:
         raise InputError(f"the rows in {folder} are damaged: {error}") from None
     return matrix
+
+
+def _ends(block: csr_matrix, at: int, index: DTypeLike) -> NDArray[np.integer]:
+    """Where each row of a block ends in the whole matrix, of which `at` entries stand before it."""
+    return at + block.indptr[1:].astype(index)  # int32 + int stays int32, however large the int
