@@ -48,13 +48,10 @@ def behaviour_split(
     names = _behaviours(events)
     target = want_target(events.source, target, names)
     whole = to_interactions(events, duplicates="once", k_core=k_core)
-    frame = events.frame
-    if "weight" in events.columns:
-        frame = frame.filter(pl.col("weight") > 0)
     if kind == "time":
-        return _by_time(replace(events, frame=frame), whole, names, target)
+        return _by_time(events, whole, names, target)
     with reading(events.source):
-        pairs = collect(frame.select("user", "behaviour", "item").unique())
+        pairs = collect(events.counted.select("user", "behaviour", "item").unique())
     matrices = {name: _place(pairs.filter(pl.col("behaviour") == name), whole) for name in names}
     mine = replace(whole, matrix=matrices.pop(target))
     split = weak_split(mine, seed=seed) if kind == "weak" else _strong(mine, held_out, seed)
@@ -89,7 +86,7 @@ def _by_time(events: Events, whole: Interactions, names: list[str], target: str)
     if "time" not in events.columns:
         raise InputError(f"{events.source}: a split by time needs a time column")
     with reading(events.source):
-        actions = collect(events.frame.group_by("user", "behaviour", "item").agg(pl.col("time").min()))
+        actions = collect(events.counted.group_by("user", "behaviour", "item").agg(pl.col("time").min()))
     times = actions.filter(pl.col("behaviour") == target)["time"].sort()
     cuts = times[int(len(times) * (1 - _SHARE))], times[int(len(times) * (1 - _SHARE / 2))]
     actions = actions.with_columns(part=_by_cuts(actions, _SHARE, cuts))

@@ -75,7 +75,7 @@ def rebuy_split(
         raise InputError(f"share: want a number between 0 and 0.5, got {share}")
     core = _first_times(events, k_core).select("user", "item")
     with reading(events.source):
-        met = collect(events.frame.select("user", "item", "time").unique())
+        met = collect(events.counted.select("user", "item", "time").unique())
     met = met.join(core, on=["user", "item"], how="semi").sort("time", "user", "item")
     first, second = (met["time"][int(met.height * (1 - n * share))] for n in (2, 1))
     past = met.filter(pl.col("time") < first)
@@ -114,11 +114,8 @@ def rebuy_split(
 def _first_times(events: Events, k_core: int | tuple[int, int]) -> pl.DataFrame:
     if "time" not in events.columns:
         raise InputError(f"{events.source}: a split by time needs a time column")
-    frame = events.frame
-    if "weight" in events.columns:
-        frame = frame.filter(pl.col("weight") > 0)
     with reading(events.source):
-        pairs = collect(frame.group_by("user", "item").agg(pl.col("time").min()))
+        pairs = collect(events.counted.group_by("user", "item").agg(pl.col("time").min()))
     core = to_interactions(Events(pairs.select("user", "item").lazy(), events.source), k_core=k_core)
     rows, columns = core.matrix.nonzero()
     kept = pl.DataFrame(

@@ -36,6 +36,11 @@ class Events:
         """The columns that these events have, in the order of `COLUMNS`."""
         return self.frame.collect_schema().names()
 
+    @property
+    def counted(self) -> pl.LazyFrame:
+        """Those that count: of a weight above 0, or all where there are no weights."""
+        return self.frame.filter(pl.col("weight") > 0) if "weight" in self.columns else self.frame
+
     def collect(self) -> pl.DataFrame:
         """All events in memory."""
         with reading(self.source):
