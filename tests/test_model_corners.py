@@ -16,9 +16,10 @@ from test_tuning import clock, contest, outcomes, seen  # noqa: F401
 from minigen.data.behaviour_split import behaviour_split
 from minigen.data.simulate import simulate
 from minigen.errors import InputError
-from minigen.ladder import CFGAN, MODELS, BehaviourVAE
+from minigen.ladder import CFGAN, MODELS, BehaviourVAE, ItemKNN
 from minigen.ladder import blocks as room
 from minigen.recommender import EASE, MultVAE, Popularity
+from minigen.recommender.baselines import gram
 from minigen.recommender.runs import merged_training
 from minigen.reproduce import behaviours as table
 from minigen.reproduce import iwae_mnist
@@ -47,6 +48,15 @@ def test_rows_that_lie_by_columns_are_the_same_rows(n_rows, rng):
         for name, array in fitted.params.items():
             np.testing.assert_array_equal(other.params[name], array)
         np.testing.assert_array_equal(fitted.recommend(rows.tocsc(), 3), fitted.recommend(rows, 3))
+
+
+def test_many_small_clicks_add_up():
+    """2 million people of 0.1: in float32 their squares add up to 19630.8."""
+    rows = sparse.csr_matrix(np.full((2_000_000, 2), 0.1, np.float32))
+    np.testing.assert_allclose(gram(rows, np.float64), 20_000, rtol=1e-6)
+    assert gram(rows[:9], np.float32).dtype == np.float32
+    alike = ItemKNN(shrink=0.0).fit(rows).weights.toarray()
+    np.testing.assert_allclose(alike, [[0, 1], [1, 0]], rtol=1e-6)
 
 
 def test_a_code_without_noise_costs_no_divergence():

@@ -115,7 +115,8 @@ def _blocks(n: int) -> Iterator[slice]:
 
 
 def gram(train: csr_matrix, dtype: DTypeLike) -> Array:
-    """X^T X (M, M), dense and in C order, without a sparse product of all of it."""
+    """X^T X (M, M), dense and in C order, without a sparse product of all of it; sums are in `dtype`, too."""
+    train = with_data(train, train.data.astype(np.promote_types(train.dtype, dtype), copy=False))
     columns = train.tocsc()
     product = np.empty((train.shape[1], train.shape[1]), dtype)
     for part in _blocks(len(product)):
