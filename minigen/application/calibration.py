@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from minigen.ops.sparse import row_of_each
-from minigen.recommender.combine import combine, softmax
+from minigen.errors import InputError
+from minigen.ops.sparse import canonical, row_of_each
+from minigen.recommender.combine import log_softmax
 from minigen.typing import Array
 
 DEPTHS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
@@ -74,11 +75,16 @@ def top_probabilities(p: Array, target: csr_matrix, depths: Sequence[int] = DEPT
     return np.minimum(mass[:, np.array(last) - 1], 1.0), observed / n_target[:, None]
 
 
-def nll_nats(p: Array, target: csr_matrix) -> Floats:
-    """-log p of a row's targets, in nats, mean over them: (N,).  p (N, M), above 0 at the targets."""
+def nll_nats(log_p: Floats, target: csr_matrix) -> Floats:
+    """-log p of a row's targets, in nats, mean over them: (N,).  log_p (N, M).
+
+    Raises InputError where a target is ruled out: an old item among new ones.
+    """
     rows = row_of_each(target)
-    logs = -np.log(p[rows, target.indices].astype(np.float64))
-    return np.bincount(rows, weights=logs, minlength=len(p)) / np.diff(target.indptr)
+    logs = log_p[rows, target.indices]
+    if not np.isfinite(logs).all():
+        raise InputError("a target is in its history already: want new items, as all splits but rebuy have")
+    return np.bincount(rows, weights=-logs, minlength=len(log_p)) / np.diff(target.indptr)
 
 
 def choose_temperature(
@@ -88,10 +94,20 @@ def choose_temperature(
 
     Guo et al. 2017, section 4.2.  For validation rows, as every choice.
     """
-    found = [nll_nats(new_items(scores / t, histories), target).mean() for t in tried]
+    found = [nll_nats(log_new_items(scores / t, histories), target).mean() for t in tried]
     return float(tried[int(np.argmin(found))])
 
 
 def new_items(scores: Array, histories: csr_matrix) -> Array:
     """Probabilities (N, M) of the next new item: softmax over the items that the history lacks."""
-    return combine(softmax(scores), histories)
+    return np.exp(log_new_items(scores, histories))
+
+
+def log_new_items(scores: Array, histories: csr_matrix) -> Floats:
+    """Their logarithms, -inf for old items.  Raises InputError where a history leaves nothing new."""
+    histories = canonical(histories)
+    if (np.diff(histories.indptr) == scores.shape[1]).any():
+        raise InputError("histories: want at least one item that is new in each row")
+    scores = scores.copy()
+    scores[row_of_each(histories), histories.indices] = -np.inf
+    return log_softmax(scores)
