@@ -29,7 +29,7 @@ from minigen.recommender.baselines import EASE, Popularity
 from minigen.recommender.mult_vae import MultVAE
 from minigen.recommender.trained import AutoencoderRecommender
 from minigen.reproduce.cfgan import Row, _kept
-from minigen.typing import Array
+from minigen.typing import Array, Params
 
 METRICS = ("recall@20", "ndcg@20")
 CHOICE = "ndcg@100"  # what a choice is made by, as everywhere
@@ -47,11 +47,12 @@ class Funnel(Recommender):
 
     def __init__(self, behaviours: str = "") -> None:
         self.behaviours = behaviours
+        self.params: Params = {}
 
     @property
     def n_items(self) -> int:
         """The number of columns C M."""
-        return len(self.params["count"]) * len(self.behaviours.split(","))
+        return len(self.params["count"]) * len(self.behaviours.split(",")) if self.params else 0
 
     def fit(self, train: csr_matrix, validation: Any = None) -> Funnel:
         """Count the users of each item of the last block of `train` (U, C M)."""
