@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -18,6 +19,12 @@ from minigen.training import checkpoint
 from minigen.typing import Array, Params
 
 LARGEST = 1e15  # of a weight that is served: a product of larger ones leaves the range of float32
+
+
+def want_arrays(arrays: Params, shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Raise ValueError unless the arrays have these names and shapes."""
+    if {name: array.shape for name, array in arrays.items()} != shapes:
+        raise ValueError("the arrays have other names or shapes than its settings ask for")
 
 
 class Recommender(ABC):

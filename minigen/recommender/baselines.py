@@ -12,7 +12,7 @@ from scipy.sparse import csr_matrix
 
 from minigen.errors import InputError
 from minigen.ops.sparse import row_of_each, with_data
-from minigen.recommender.base import Recommender, canonical
+from minigen.recommender.base import Recommender, canonical, want_arrays
 from minigen.typing import Array, Params
 
 _DOUBLE = 20_000  # items to which EASE is solved in float64
@@ -46,6 +46,11 @@ class Popularity(Recommender):
     def click_gradient(self, histories: csr_matrix, d_scores: Array) -> csr_matrix:
         """Zero: no click changes what everybody gets."""
         return with_data(histories, np.zeros(histories.nnz, np.float32))
+
+    def restore(self, arrays: Params) -> None:
+        """Take over learnt arrays; raises ValueError where they are no count of each item."""
+        want_arrays(arrays, {"count": (len(arrays["count"]),)})
+        super().restore(arrays)
 
 
 class EASE(Recommender):
@@ -108,6 +113,11 @@ class EASE(Recommender):
         """d_scores B^T at the clicks.   [eq:ease-clicks]"""
         d_x = d_scores @ self.params["weights"].T
         return with_data(histories, d_x[row_of_each(histories), histories.indices])
+
+    def restore(self, arrays: Params) -> None:
+        """Take over learnt arrays; raises ValueError where they are not M x M."""
+        want_arrays(arrays, {"weights": 2 * (len(arrays["weights"]),)})
+        super().restore(arrays)
 
 
 def _blocks(n: int) -> Iterator[slice]:
