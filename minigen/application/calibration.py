@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from minigen.errors import InputError
+from minigen.evaluation.evaluate import parts_of
 from minigen.ops.sparse import canonical, row_of_each
 from minigen.recommender.combine import log_softmax
 from minigen.typing import Array
@@ -61,9 +62,14 @@ def top_probabilities(p: Array, target: csr_matrix, depths: Sequence[int] = DEPT
     p (N, M) probabilities of the next item.  Observed: the share of a row's targets (N, M) that are there.
     A depth above M counts as M.  Raises ValueError where a row has no target.
     """
-    n_target = np.diff(target.indptr)
-    if not n_target.all():
+    if not np.diff(target.indptr).all():
         raise ValueError("target: want at least one item in each row")
+    parts = [_top(p[part], target[part], depths) for part in parts_of(*p.shape)]
+    predicted, observed = map(np.concatenate, zip(*parts))
+    return predicted, observed
+
+
+def _top(p: Array, target: csr_matrix, depths: Sequence[int]) -> tuple[Floats, Floats]:
     order = np.argsort(-p, axis=1, kind="stable")
     mass = np.cumsum(np.take_along_axis(p, order, axis=1), axis=1, dtype=np.float64)
     place = np.empty_like(order)
@@ -72,7 +78,7 @@ def top_probabilities(p: Array, target: csr_matrix, depths: Sequence[int] = DEPT
     last = [min(k, p.shape[1]) for k in depths]
     hits = place[rows, target.indices][:, None] < np.array(last)
     observed = np.stack([np.bincount(rows, weights=hit, minlength=len(p)) for hit in hits.T], axis=1)
-    return np.minimum(mass[:, np.array(last) - 1], 1.0), observed / n_target[:, None]
+    return np.minimum(mass[:, np.array(last) - 1], 1.0), observed / np.diff(target.indptr)[:, None]
 
 
 def nll_nats(log_p: Floats, target: csr_matrix) -> Floats:
@@ -94,8 +100,13 @@ def choose_temperature(
 
     Guo et al. 2017, section 4.2.  For validation rows, as every choice.
     """
-    found = [nll_nats(log_new_items(scores / t, histories), target).mean() for t in tried]
-    return float(tried[int(np.argmin(found))])
+
+    def nll(t: float) -> float:
+        parts = parts_of(*scores.shape)
+        found = [nll_nats(log_new_items(scores[p] / t, histories[p]), target[p]) for p in parts]
+        return float(np.concatenate(found).mean())
+
+    return float(min(tried, key=nll))
 
 
 def new_items(scores: Array, histories: csr_matrix) -> Array:

@@ -13,7 +13,7 @@ from scipy.sparse import csr_matrix
 
 from minigen import backends
 from minigen.errors import InputError
-from minigen.evaluation.evaluate import users_at_a_time
+from minigen.evaluation.evaluate import by_parts
 from minigen.ops.sparse import canonical
 from minigen.training import checkpoint
 from minigen.typing import Array, Params
@@ -81,12 +81,7 @@ class Recommender(ABC):
         empty = np.flatnonzero(np.diff(histories.indptr) == 0)
         if empty.size:
             raise InputError(f"history {empty[0]} is empty: there is nothing to recommend from")
-        n_users, at_a_time = histories.shape[0], users_at_a_time(self.n_items)
-        if n_users <= at_a_time:
-            return self._best(histories, k, exclude_seen)
-        starts = range(0, n_users, at_a_time)
-        parts = [self._best(histories[start : start + at_a_time], k, exclude_seen) for start in starts]
-        items, scores = map(np.concatenate, zip(*parts))
+        items, scores = by_parts(histories, lambda rows: self._best(rows, k, exclude_seen))
         return items, scores
 
     def _best(self, histories: csr_matrix, k: int, exclude_seen: bool) -> tuple[np.ndarray, Array]:

@@ -20,7 +20,8 @@ def softmax(scores: Array) -> Array:
 def log_softmax(scores: Array) -> NDArray[np.float64]:
     """Its logarithm, in float64: finite for whatever is not ruled out by a score of -inf."""
     shifted = np.subtract(scores, scores.max(axis=1, keepdims=True), dtype=np.float64)
-    return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    shifted -= np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    return shifted
 
 
 def generated(model: Recommender, histories: csr_matrix) -> Array:
