@@ -16,7 +16,6 @@ from minigen.data.values import check_values
 from minigen.errors import InputError
 
 COLUMNS = ("user", "item", "behaviour", "time", "weight")
-OPTIONAL = ("behaviour", "time", "weight", "item_name")
 
 
 @dataclass(frozen=True)

@@ -86,7 +86,7 @@ class EASE(Recommender):
         train = canonical(train)
         n_items = train.shape[1]
         dtype, bytes_each = (np.float64, 12) if n_items <= _DOUBLE else (np.float32, 5)
-        _want_memory(bytes_each * n_items**2, f"{self.id.upper()} on {n_items} items")
+        want_memory(bytes_each * n_items**2, f"{self.id.upper()} on {n_items} items")
         weights = self._with_ridge(train, dtype)
         try:
             invert(weights)
@@ -159,7 +159,8 @@ def invert(matrix: Array) -> None:
         matrix[part, part] = square + np.triu(square, 1).T
 
 
-def _want_memory(n_bytes: int, what: str) -> None:
+def want_memory(n_bytes: int, what: str) -> None:
+    """Raise InputError where the machine has fewer bytes than `what` needs."""
     available = _available_memory()
     if available is not None and n_bytes > available:
         raise InputError(

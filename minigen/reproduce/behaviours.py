@@ -28,7 +28,7 @@ from minigen.recommender.base import Recommender
 from minigen.recommender.baselines import EASE, Popularity
 from minigen.recommender.mult_vae import MultVAE
 from minigen.recommender.trained import AutoencoderRecommender
-from minigen.reproduce.cfgan import Row, _kept
+from minigen.reproduce.cfgan import Row, kept_row
 from minigen.typing import Array, Params
 
 METRICS = ("recall@20", "ndcg@20")
@@ -139,7 +139,7 @@ class Experiment:
         done: list[Row] = []
         for variant in self.variants:
             asked = {"hash": self.split.hash, "fresh": self.fresh, "tried": variant.tried}
-            done.append(_kept(self._path(variant, "row.json"), asked, partial(self._row, variant)))
+            done.append(kept_row(self._path(variant, "row.json"), asked, partial(self._row, variant)))
             yield [self._shown(row, done) for row in done]
 
     def _row(self, variant: Variant) -> Row:
