@@ -11,7 +11,7 @@ from scipy.sparse import csr_matrix
 
 from minigen.errors import InputError
 from minigen.evaluation.metrics import PerUser
-from minigen.ops.sparse import row_of_each, with_data
+from minigen.ops.sparse import rank_in_row, with_data
 from minigen.ops.topk.numpy_topk import top_k
 from minigen.recommender.combine import log_softmax, softmax
 from minigen.typing import Array
@@ -94,11 +94,7 @@ def shorten(histories: csr_matrix, n: int, rng: np.random.Generator) -> csr_matr
 
 def places(histories: csr_matrix, rng: np.random.Generator) -> NDArray[np.int64]:
     """The place (nnz,) of each click in a random order of its row, from 0."""
-    rows = row_of_each(histories)
-    order = np.lexsort((rng.random(histories.nnz), rows))
-    place = np.empty(histories.nnz, dtype=np.int64)
-    place[order] = np.arange(histories.nnz) - histories.indptr[rows]
-    return place
+    return rank_in_row(histories, rng.random(histories.nnz))
 
 
 def _scores_at(model: Any, histories: csr_matrix, z: Array) -> Array:

@@ -57,6 +57,15 @@ def row_of_each(x: CSR) -> NDArray[np.intp]:
     return np.repeat(np.arange(x.shape[0]), np.diff(x.indptr))
 
 
+def rank_in_row(x: CSR, keys: Array) -> NDArray[np.int64]:
+    """The place (nnz,), from 0, of each non-zero of x in its row, ordered by `keys` (nnz,)."""
+    rows = row_of_each(x)
+    order = np.lexsort((keys, rows))
+    rank = np.empty(x.nnz, np.int64)
+    rank[order] = np.arange(x.nnz) - x.indptr[rows]
+    return rank
+
+
 def row_sums(values: Array, x: CSR) -> Array:
     """Sums of `values` (nnz,) by the rows of x, (B,); zero for an empty row."""
     # bincount adds in float64, in order: the sum of a long history does not depend on its batch.
