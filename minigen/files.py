@@ -23,18 +23,24 @@ def writing(path: Path) -> Iterator[Path]:
     to write is an InputError.
     """
     beside = path.with_name(f".{os.getpid()}.tmp.{path.name}")  # the suffix tells writers the format
+    old = path.with_name(f".{os.getpid()}.old.tmp.{path.name}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         sweep(path.parent, escape(path.name))
         yield beside
         _sync(beside)
-        if path.is_dir():
-            shutil.rmtree(path)  # a step that LATEST never named: its write was cut off
+        if path.is_dir():  # no rename replaces a folder
+            path.replace(old)
         beside.replace(path)
     except OSError as error:
         reason = error.strerror or str(error)
         raise InputError(f"cannot write {path}: {reason}; what was there before is untouched") from None
     finally:
+        with suppress(OSError):  # nearly always there is no old one
+            if path.exists():
+                _remove(old)
+            else:
+                old.replace(path)
         _remove(beside)
 
 

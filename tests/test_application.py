@@ -12,6 +12,8 @@ from scipy import sparse
 from minigen.application import filters, weights
 from minigen.application.ranking import Application, model_vectors
 from minigen.data import Events, HeldOut, Split, rebuy_split
+from minigen.data.events import weigh
+from minigen.data.simulate import simulate
 from minigen.errors import InputError
 from minigen.recommender import EASE, MultVAE, Popularity
 from minigen.recommender.combine import combine, generated
@@ -190,6 +192,13 @@ def test_the_rebuy_split_shows_counts_and_hides_a_window():
     np.testing.assert_array_equal(split.test.target.toarray(), [[0, 1], [0, 1]])
     with pytest.raises(InputError, match="share"):
         rebuy_split(Events(frame.lazy(), "events"), share=0.5)
+
+
+def test_the_rebuy_split_looks_for_nothing_of_weight_0():
+    events, _ = simulate(80, 20, seed=4, views_per_user=20)
+    counted = Events(events.frame.filter(pl.col("behaviour") != "view"), "shop")
+    split = rebuy_split(weigh(events, {"view": 0, "cart": 1, "purchase": 1}))
+    assert split.hash == rebuy_split(counted).hash
 
 
 def test_vectors_of_a_model_have_length_1(train, ease):

@@ -92,6 +92,17 @@ def test_events_are_converted_and_told_about_the_same(events, tmp_path, capsys):
     assert json.loads((tmp_path / "again.jsonl").read_text().splitlines()[0])["user"] == "u0"
 
 
+def test_a_table_without_a_header_is_read_by_every_command(tmp_path, capsys):
+    bare = tmp_path / "bare.csv"
+    bare.write_text("".join(f"u{u},i{(u + k) % 5}\n" for u in range(20) for k in range(3)))
+    named = ("--header", "user,item")
+    run("info", bare, *named)
+    assert "60" in capsys.readouterr().out
+    run("convert", bare, tmp_path / "named.csv", *named)
+    assert (tmp_path / "named.csv").read_text().startswith("user,item\nu0,i0\n")
+    assert split(tmp_path, bare, *named, "--split", "weak", "--k-core", 1).train.shape == (20, 5)
+
+
 def test_simulated_shoppers_are_counted_and_written(tmp_path, capsys):
     out, file = tmp_path / "shop.csv", tmp_path / "s.json"
     run("simulate", out, "--users", 30, "--items", 20, "--json", file)

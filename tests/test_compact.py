@@ -33,6 +33,18 @@ def test_a_weight_is_off_by_half_a_unit_of_its_output_at_most():
     assert (np.abs(values.T * scale - w) <= scale / 2 * (1 + 1e-9)).all()
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_weights_too_small_for_a_scale_are_0_and_keep_their_sign(dtype):
+    tiny = np.finfo(dtype).tiny
+    least = 2.2 * 32767 * np.finfo(dtype).smallest_subnormal  # by a scale of 2 of these it is above 2^15
+    w = np.array([[least, 3e4 * tiny, 4e4 * tiny], [-least, -3e4 * tiny, 4e4 * tiny]], dtype)
+    values, scale = ops.shorten(w)
+    assert (scale > 0).all()
+    assert (values.T * w >= 0).all()
+    assert values[2].tolist() == [32767, 32767]
+    assert (np.abs(values.T * scale - w) <= np.maximum(scale / 2, 32767 * tiny)).all()
+
+
 @pytest.mark.parametrize("backend", ["numpy", "numba"])
 @pytest.mark.parametrize("hidden", [0, 30])
 def test_it_recommends_what_the_model_does(backend, hidden):

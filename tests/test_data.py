@@ -215,6 +215,15 @@ def test_order_of_rows_does_not_matter(tmp_path):
     assert (one.matrix != two.matrix).nnz == 0
 
 
+@pytest.mark.parametrize("scale", [1.0, 1e-12, 1e-40])
+def test_small_weights_are_weights(scale):
+    rows = [("a", "x", 1.4 * scale), ("a", "x", scale), ("b", "y", 3 * scale), ("b", "x", 1e-60)]
+    frame = pl.DataFrame(rows, schema=["user", "item", "weight"], orient="row")
+    matrix = to_interactions(Events(frame.lazy(), "rows")).matrix
+    assert matrix.nnz == 2
+    np.testing.assert_allclose(matrix.toarray() / np.float32(scale), [[2.4, 0], [0, 3]], rtol=1e-4)
+
+
 def test_info():
     events, _ = simulate(30, 20, seed=3)
     info, frame = events.info(), events.collect()

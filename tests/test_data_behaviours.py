@@ -49,9 +49,12 @@ def test_every_action_is_shown_or_to_be_found_and_nothing_else(kind, unseen, eve
         assert not found & (shown | trained)
         assert all(action.startswith("purchase:") for _, action in found)
         if kind != "strong":  # people of the training rows
-            assert {pair for pair in trained if pair[0] in held.users} <= shown | found or unseen
+            assert {pair for pair in trained if pair[0] in held.users} <= shown | found
+        asked = {(user, action.partition(":")[2]) for user, action in found}
+        others = {(u, a) for u, a in happened - found if (u, a.partition(":")[2]) in asked}
+        assert others  # a user viewed what is to be found
+        assert bool(others & shown) is (not unseen or kind == "time")
         if unseen and kind != "time":
-            asked = {(user, action.partition(":")[2]) for user, action in found}
             assert not asked & {(user, action.partition(":")[2]) for user, action in shown}
             if kind == "weak":
                 assert not asked & {(user, action.partition(":")[2]) for user, action in trained}

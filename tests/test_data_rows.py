@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_matrix, random
 
-from minigen.data.rows import open_rows, write_rows
+from minigen.data.rows import _ends, open_rows, write_rows
 from minigen.errors import InputError
 
 
@@ -36,6 +36,13 @@ def test_repeats_are_summed_and_zeros_dropped(tmp_path):
     assert open_rows(tmp_path / "rows", (2, 3)).nnz == 2
     assert messy.nnz == 4
     np.testing.assert_array_equal(open_rows(tmp_path / "rows", (2, 3)).toarray(), [[0, 0, 3], [4, 0, 0]])
+
+
+@pytest.mark.parametrize("at", [2**31 - 3, 2**31])
+def test_rows_after_two_thousand_million_clicks_end_where_they_do(at):
+    block = csr_matrix(np.eye(4, 9, dtype=np.float32))
+    assert block.indptr.dtype == np.int32
+    np.testing.assert_array_equal(_ends(block, at, np.int64), [at + 1, at + 2, at + 3, at + 4])
 
 
 def test_empty_rows_and_no_clicks_at_all(tmp_path):

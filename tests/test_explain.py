@@ -114,6 +114,8 @@ def test_reasons_come_from_the_taste_they_serve_and_matter_when_taken_away():
 def test_bad_arguments_are_named(rng):
     model, _ = ease(rng)
     history = one_history(rng)
+    assert influence(model, history, []).shape == (0, CLICKS)
+    assert because(model, history, []) == []
     with pytest.raises(ValueError, match="one row, got 2"):
         influence(model, sparse.csr_matrix(sparse.vstack([history, history])), ITEMS)
     for item in (-1, N_ITEMS):  # -1 stands for "no item left" in a list of recommendations

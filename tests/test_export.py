@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
 
+from minigen.application.filters import available
 from minigen.cli import main
 from minigen.ladder import MODELS, load_model
 from minigen.mlp import ACTIVATIONS
 from minigen.recommender import serve
+from minigen.recommender.lookup import history_of_items
 from minigen.recommender.runs import read_split
 
 EVENTS = [(f"u{n}", f"i{(n * k + k * k) % 17}") for n in range(40) for k in range(1, 8)]
@@ -114,7 +116,9 @@ def test_the_script_needs_numpy_alone(events, tmp_path):
     assert [len(line.split("\t")) for line in done.stdout.splitlines()] == [3, 3]
 
 
-@pytest.mark.parametrize("args", [["nothing like it"], ["i3", "--weights", "serve.py"]])
+@pytest.mark.parametrize(
+    "args", [["nothing like it"], ["i3", "--weights", "serve.py"], ["i3", "-k", "-2"], ["i3", "-k", "0"]]
+)
 def test_bad_input_is_one_line(args, events, tmp_path):
     run, out = _train(events, tmp_path, "popularity"), tmp_path / "exported"
     assert _run("export", str(run), "--out", str(out)) == 0
@@ -140,6 +144,24 @@ def test_the_script_prints_what_the_model_says_and_refuses_in_one_line(events, t
     assert said == [[item, f"{score:.4f}", name] for item, score, name in exported.recommend(["i3"], 3)]
     with pytest.raises(ValueError, match="name at least one item"):
         exported.recommend([])
+
+
+def test_a_name_of_two_items_is_not_guessed_at(tmp_path):
+    path = tmp_path / "events.csv"
+    names = {"i3": "Cup", "i4": "CUP"}
+    lines = (f"{u},{i},{names.get(i, 'Bag ' + i)}\n" for u, i in EVENTS)
+    path.write_text("user,item,item_name\n" + "".join(lines), "utf-8")
+    run, out = _train(str(path), tmp_path, "popularity"), tmp_path / "exported"
+    assert _run("export", str(run), "--out", str(out)) == 0
+    exported, data = serve.Model(out / "model.safetensors"), read_split(run)
+    for find in (
+        exported.recommend,
+        lambda asked: history_of_items(data, asked),
+        lambda a: available(data, a),
+    ):
+        with pytest.raises(ValueError, match="several items are called 'cup': give the id, 'i3' or 'i4'"):
+            find(["cup"])
+        find(["i4", "bag i5"])
 
 
 @pytest.mark.parametrize("fresh", ["true", "false"])

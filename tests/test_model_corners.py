@@ -16,9 +16,10 @@ from test_tuning import clock, contest, outcomes, seen  # noqa: F401
 from minigen.data.behaviour_split import behaviour_split
 from minigen.data.simulate import simulate
 from minigen.errors import InputError
-from minigen.ladder import CFGAN, MODELS, BehaviourVAE
+from minigen.ladder import CFGAN, MODELS, BehaviourVAE, ItemKNN
 from minigen.ladder import blocks as room
 from minigen.recommender import EASE, MultVAE, Popularity
+from minigen.recommender.baselines import gram
 from minigen.recommender.runs import merged_training
 from minigen.reproduce import behaviours as table
 from minigen.reproduce import iwae_mnist
@@ -36,6 +37,26 @@ def test_a_run_of_another_model_is_refused_by_its_name(tmp_path):
     Popularity().fit(actions()).save(tmp_path / "run")
     with pytest.raises(InputError, match="run holds the model 'popularity', not 'ease'"):
         EASE.load(tmp_path / "run")
+
+
+@pytest.mark.parametrize("n_rows", [12, 30])  # as many people as items, or not
+def test_rows_that_lie_by_columns_are_the_same_rows(n_rows, rng):
+    rows = sparse.csr_matrix(rng.random((n_rows, 12)) < 0.3, dtype=np.float32)
+    rows = rows[np.flatnonzero(np.diff(rows.indptr))]
+    for model in (Popularity(), EASE()):
+        fitted, other = type(model)().fit(rows), type(model)().fit(rows.tocsc())
+        for name, array in fitted.params.items():
+            np.testing.assert_array_equal(other.params[name], array)
+        np.testing.assert_array_equal(fitted.recommend(rows.tocsc(), 3), fitted.recommend(rows, 3))
+
+
+def test_many_small_clicks_add_up():
+    """2 million people of 0.1: in float32 their squares add up to 19630.8."""
+    rows = sparse.csr_matrix(np.full((2_000_000, 2), 0.1, np.float32))
+    np.testing.assert_allclose(gram(rows, np.float64), 20_000, rtol=1e-6)
+    assert gram(rows[:9], np.float32).dtype == np.float32
+    alike = ItemKNN(shrink=0.0).fit(rows).weights.toarray()
+    np.testing.assert_allclose(alike, [[0, 1], [1, 0]], rtol=1e-6)
 
 
 def test_a_code_without_noise_costs_no_divergence():

@@ -34,6 +34,7 @@ def test_the_funnel_goes_from_the_cart_to_the_view_to_the_rest():
     scores = Funnel("view,cart,buy").fit(train).score(history)[:, 6:]
     assert np.argsort(-scores, axis=1, kind="stable").tolist() == [[1, 2, 0], [0, 1, 2]]
     assert Funnel("view,cart,buy").fit(train).n_items == 9
+    assert Funnel("view,cart,buy").n_items == 0
 
 
 def test_a_model_is_measured_as_evaluate_measures_it(events, tmp_path):

@@ -102,6 +102,9 @@ def test_proposal_wants_items_and_a_power():
         Proposal(np.zeros(0, int))
     with pytest.raises(ValueError, match="power"):
         Proposal(np.zeros(3, int), np.inf)
+    for power in (400.0, -400.0):  # beyond float64, and nothing at all
+        with pytest.raises(ValueError, match="power"):
+            Proposal(np.full(3, 9), power)
 
 
 NEGATIVES = {"hidden": 6, "latent": 3, "batch": 16, "epochs": 3, "patience": 0, "negatives": 9}

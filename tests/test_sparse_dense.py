@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from scipy import sparse
 
 from minigen.backends import load
 from minigen.ops import dense_backward, dense_forward, sparse_dense_backward, sparse_dense_forward
+from minigen.ops.sparse import rank_in_row
 from minigen.ops.sparse_dense import numpy_sparse_dense
 
 
@@ -47,6 +50,14 @@ def test_empty_rows_and_items_without_clicks(layer):
     d_x, d_w, _ = sparse_dense_backward(y, cache)
     assert d_x.nnz == 0
     assert not d_w.any()
+
+
+def test_ranks_are_those_of_each_row_by_itself(layer, rng):
+    x = layer[0]
+    keys = rng.random(x.nnz)
+    for start, stop in pairwise(x.indptr):
+        own = slice(start, stop)
+        np.testing.assert_array_equal(rank_in_row(x, keys)[own], np.argsort(np.argsort(keys[own])))
 
 
 def test_clicks_beyond_one_chunk(rng):

@@ -161,6 +161,29 @@ def test_temperature_undoes_what_sharpened_the_scores(world):
     scores = 2 * np.log(np.maximum(p, 1e-30))[alive]
     chosen = calibration.choose_temperature(scores, nobody[alive], target[alive])
     assert chosen == pytest.approx(2, rel=0.1)
-    sure = calibration.nll_nats(calibration.new_items(scores, nobody[alive]), target[alive]).mean()
-    cool = calibration.nll_nats(calibration.new_items(scores / chosen, nobody[alive]), target[alive]).mean()
-    assert cool < sure
+    sure, cool = (calibration.log_new_items(s, nobody[alive]) for s in (scores, scores / chosen))
+    assert calibration.nll_nats(cool, target[alive]).mean() < calibration.nll_nats(sure, target[alive]).mean()
+
+
+def test_what_is_all_but_impossible_has_a_likelihood_in_float32_too():
+    scores = np.array([[120, 0, 120, 0], [120, 9, 0, 0]], np.float32)
+    history, target = (sparse.csr_matrix(x, dtype=np.float32) for x in (np.eye(2, 4), np.eye(2, 4, 1)))
+    log_p = calibration.log_new_items(scores, history)
+    np.testing.assert_allclose(calibration.nll_nats(log_p, target), [120, 120])
+    np.testing.assert_allclose(np.exp(log_p), calibration.new_items(scores, history))
+    assert calibration.choose_temperature(scores, history, target, (0.25, 1.0, 4.0)) == 4.0
+
+
+def test_an_old_item_is_no_target_where_the_next_new_one_is_predicted(vae, train):
+    with pytest.raises(InputError, match="a target is in its history already: want new items"):
+        calibration.choose_temperature(vae.score(train), train, train)
+    with pytest.raises(InputError, match="at least one item that is new"):
+        calibration.new_items(vae.score(train[:2]), sparse.csr_matrix(np.ones((2, N_ITEMS), np.float32)))
+
+
+def test_the_doubt_of_a_model_that_is_very_sure_is_a_number(vae, train):
+    sure = MultVAE(**vae.settings)
+    sure.params = vae.params | {"w_out": 300 * vae.params["w_out"]}
+    for spread in spread_by_length(sure, train, (1, 5)):
+        assert np.isfinite(spread.nats).all()
+        assert spread.nats.min() > -1e-9

@@ -9,8 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from minigen.ops.sparse import row_of_each
-from minigen.recommender.combine import combine, softmax
+from minigen.errors import InputError
+from minigen.evaluation.evaluate import parts_of
+from minigen.ops.sparse import canonical, row_of_each
+from minigen.recommender.combine import log_softmax
 from minigen.typing import Array
 
 DEPTHS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
@@ -60,9 +62,14 @@ def top_probabilities(p: Array, target: csr_matrix, depths: Sequence[int] = DEPT
     p (N, M) probabilities of the next item.  Observed: the share of a row's targets (N, M) that are there.
     A depth above M counts as M.  Raises ValueError where a row has no target.
     """
-    n_target = np.diff(target.indptr)
-    if not n_target.all():
+    if not np.diff(target.indptr).all():
         raise ValueError("target: want at least one item in each row")
+    parts = [_top(p[part], target[part], depths) for part in parts_of(*p.shape)]
+    predicted, observed = map(np.concatenate, zip(*parts))
+    return predicted, observed
+
+
+def _top(p: Array, target: csr_matrix, depths: Sequence[int]) -> tuple[Floats, Floats]:
     order = np.argsort(-p, axis=1, kind="stable")
     mass = np.cumsum(np.take_along_axis(p, order, axis=1), axis=1, dtype=np.float64)
     place = np.empty_like(order)
@@ -71,14 +78,19 @@ def top_probabilities(p: Array, target: csr_matrix, depths: Sequence[int] = DEPT
     last = [min(k, p.shape[1]) for k in depths]
     hits = place[rows, target.indices][:, None] < np.array(last)
     observed = np.stack([np.bincount(rows, weights=hit, minlength=len(p)) for hit in hits.T], axis=1)
-    return np.minimum(mass[:, np.array(last) - 1], 1.0), observed / n_target[:, None]
+    return np.minimum(mass[:, np.array(last) - 1], 1.0), observed / np.diff(target.indptr)[:, None]
 
 
-def nll_nats(p: Array, target: csr_matrix) -> Floats:
-    """-log p of a row's targets, in nats, mean over them: (N,).  p (N, M), above 0 at the targets."""
+def nll_nats(log_p: Floats, target: csr_matrix) -> Floats:
+    """-log p of a row's targets, in nats, mean over them: (N,).  log_p (N, M).
+
+    Raises InputError where a target is ruled out: an old item among new ones.
+    """
     rows = row_of_each(target)
-    logs = -np.log(p[rows, target.indices].astype(np.float64))
-    return np.bincount(rows, weights=logs, minlength=len(p)) / np.diff(target.indptr)
+    logs = log_p[rows, target.indices]
+    if not np.isfinite(logs).all():
+        raise InputError("a target is in its history already: want new items, as all splits but rebuy have")
+    return np.bincount(rows, weights=-logs, minlength=len(log_p)) / np.diff(target.indptr)
 
 
 def choose_temperature(
@@ -88,10 +100,25 @@ def choose_temperature(
 
     Guo et al. 2017, section 4.2.  For validation rows, as every choice.
     """
-    found = [nll_nats(new_items(scores / t, histories), target).mean() for t in tried]
-    return float(tried[int(np.argmin(found))])
+
+    def nll(t: float) -> float:
+        parts = parts_of(*scores.shape)
+        found = [nll_nats(log_new_items(scores[p] / t, histories[p]), target[p]) for p in parts]
+        return float(np.concatenate(found).mean())
+
+    return float(min(tried, key=nll))
 
 
 def new_items(scores: Array, histories: csr_matrix) -> Array:
     """Probabilities (N, M) of the next new item: softmax over the items that the history lacks."""
-    return combine(softmax(scores), histories)
+    return np.exp(log_new_items(scores, histories))
+
+
+def log_new_items(scores: Array, histories: csr_matrix) -> Floats:
+    """Their logarithms, -inf for old items.  Raises InputError where a history leaves nothing new."""
+    histories = canonical(histories)
+    if (np.diff(histories.indptr) == scores.shape[1]).any():
+        raise InputError("histories: want at least one item that is new in each row")
+    scores = scores.copy()
+    scores[row_of_each(histories), histories.indices] = -np.inf
+    return log_softmax(scores)

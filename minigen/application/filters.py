@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from minigen.data.interactions import Split
 from minigen.errors import InputError
-from minigen.recommender.lookup import item_columns
+from minigen.recommender.lookup import item_finder
 
 Mask = NDArray[np.bool_]  # (M,): may the item be shown
 
@@ -30,11 +30,14 @@ def named(split: Split, pattern: str) -> Mask:
 
 
 def available(split: Split, unavailable: Iterable[str]) -> tuple[Mask, int]:
-    """Items that are not among `unavailable` (ids or names), and how many of these the run does not know."""
-    places = item_columns(split)
+    """Items that are not among `unavailable` (ids or names), and how many of these the run does not know.
+
+    Raises InputError for a name of several items.
+    """
+    find = item_finder(split)
     mask, unknown = np.ones(len(split.items), dtype=bool), 0
     for item in unavailable:
-        place = places.get(item, places.get(item.casefold()))
+        place = find(item)
         if place is None:
             unknown += 1
         else:

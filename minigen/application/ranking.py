@@ -12,6 +12,7 @@ from scipy.sparse import csr_matrix
 from minigen.application.diversity import Vectors, pool_cosines, rerank
 from minigen.application.uncertainty import sample_scores
 from minigen.errors import InputError
+from minigen.evaluation.evaluate import by_parts
 from minigen.ops.topk.numpy_topk import top_k
 from minigen.recommender.base import Recommender, canonical
 from minigen.recommender.combine import combine, softmax
@@ -60,9 +61,7 @@ class Application:
         `rng` draws the codes where `explore` is set.  Raises InputError for an empty history without `cold`.
         """
         histories = canonical(histories)
-        empty = np.diff(histories.indptr) == 0
-        if empty.any() and self.cold is None:
-            raise InputError(f"history {empty.argmax()} is empty: there is nothing to recommend from")
+        empty = self._empty(histories)
         scores = np.empty(histories.shape, np.float32)
         if empty.any():
             scores[empty] = self.cold
@@ -70,6 +69,12 @@ class Application:
             known = histories[~empty]
             scores[~empty] = self._known(known, rng)
         return scores
+
+    def _empty(self, histories: csr_matrix) -> NDArray[np.bool_]:
+        empty = np.diff(histories.indptr) == 0
+        if empty.any() and self.cold is None:
+            raise InputError(f"history {empty.argmax()} is empty: there is nothing to recommend from")
+        return empty
 
     def _known(self, histories: csr_matrix, rng: np.random.Generator | None) -> Array:
         scores = sample_scores(self.model, histories, rng) if self.explore else self.model.score(histories)
@@ -92,10 +97,22 @@ class Application:
             raise InputError(f"the histories have {histories.shape[1]} items, the model {n_items}")
         if not 1 <= k <= n_items:
             raise InputError(f"k is {k}: want 1 to {n_items}, the size of the catalogue")
+        histories = canonical(histories)
+        self._empty(histories)
+        items, scores = by_parts(histories, lambda rows: self._best(rows, k, allowed, rng))
+        return items, scores
+
+    def _best(
+        self,
+        histories: csr_matrix,
+        k: int,
+        allowed: NDArray[np.bool_] | None,
+        rng: np.random.Generator | None,
+    ) -> tuple[NDArray[np.intp], Array]:
         scores = self.score(histories, rng)
         if allowed is not None:
             scores[:, ~allowed] = -np.inf
-        depth = min(max(k, POOL), n_items) if self.diversity else k
+        depth = min(max(k, POOL), scores.shape[1]) if self.diversity else k
         items, best = top_k(scores, depth)
         if not self.diversity:
             return items, best

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ from minigen.evaluation.bootstrap import paired_bootstrap
 from minigen.evaluation.evaluate import evaluate
 from minigen.evaluation.metrics import PerUser
 from minigen.recommender import EASE, Recommender
-from minigen.recommender.combine import combine, softmax
+from minigen.recommender.combine import log_softmax
 from minigen.recommender.explain import because
 
 Row = dict[str, Any]
@@ -114,21 +115,22 @@ def calibrated(
     rng = np.random.default_rng(seed)
     scores = model.score(test.fold_in)
     t = calibration.choose_temperature(model.score(chosen.fold_in), chosen.fold_in, chosen.target)
-    kinds = {"mean code": (1.0, calibration.new_items(scores, test.fold_in))}
-    kinds["mean code, temperature"] = (t, calibration.new_items(scores / t, test.fold_in))
+    kinds = {"mean code": (1.0, calibration.log_new_items(scores, test.fold_in))}
+    kinds["mean code, temperature"] = (t, calibration.log_new_items(scores / t, test.fold_in))
     try:
-        drawn = [softmax(sample_scores(model, test.fold_in, rng)) for _ in range(DRAWS)]
-        kinds["over the posterior"] = (1.0, combine(np.mean(drawn, axis=0), test.fold_in))
+        drawn = (log_softmax(sample_scores(model, test.fold_in, rng)) for _ in range(DRAWS))
+        total = reduce(np.logaddexp, drawn)  # the mean but for a factor
+        kinds["over the posterior"] = (1.0, calibration.log_new_items(total, test.fold_in))
     except InputError:
         pass  # a model without a posterior
     rows, curves = [], {}
-    for name, (temperature, p) in kinds.items():
-        predicted, observed = calibration.top_probabilities(p, test.target)
+    for name, (temperature, log_p) in kinds.items():
+        predicted, observed = calibration.top_probabilities(np.exp(log_p), test.target)
         found = calibration.reliability(predicted.ravel(), observed.ravel())
-        rows.append(_row(model, name, {"nll_nats": calibration.nll_nats(p, test.target)}))
+        rows.append(_row(model, name, {"nll_nats": calibration.nll_nats(log_p, test.target)}))
         rows[-1]["temperature"] = temperature
         rows[-1]["metrics"]["calibration_error"] = found.error
-        draws = [rng.integers(len(p), size=len(p)) for _ in range(RESAMPLES)]
+        draws = [rng.integers(len(log_p), size=len(log_p)) for _ in range(RESAMPLES)]
         errors = [calibration.reliability(predicted[d].ravel(), observed[d].ravel()).error for d in draws]
         rows[-1]["se"]["calibration_error"] = float(np.std(errors, ddof=1))
         rows[-1]["curve"] = {"predicted": found.predicted.tolist(), "observed": found.observed.tolist()}

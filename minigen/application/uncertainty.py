@@ -11,9 +11,9 @@ from scipy.sparse import csr_matrix
 
 from minigen.errors import InputError
 from minigen.evaluation.metrics import PerUser
-from minigen.ops.sparse import row_of_each, with_data
+from minigen.ops.sparse import rank_in_row, with_data
 from minigen.ops.topk.numpy_topk import top_k
-from minigen.recommender.combine import softmax
+from minigen.recommender.combine import log_softmax, softmax
 from minigen.typing import Array
 
 
@@ -75,13 +75,13 @@ def spread_by_length(
     for n in lengths:
         shown = shorten(rows, n, rng)
         mu, log_var = posterior(model, shown)
-        at_mean = softmax(model.score(shown)).astype(np.float64)
+        at_mean = log_softmax(model.score(shown))
         draws = [_scores_at(model, shown, mu + np.exp(log_var / 2) * _noise(mu, rng)) for _ in range(2)]
-        ratio = np.log(at_mean) - np.log(softmax(draws[0]).astype(np.float64))
+        ratio = at_mean - log_softmax(draws[0])
         lists = [top_k(scores, k, shown)[0] for scores in draws]
         overlap = [np.intersect1d(a, b).size / k for a, b in zip(*lists)]
         std = np.exp(log_var / 2).mean(axis=1, dtype=np.float64)
-        found.append(Spread(n, std, (at_mean * ratio).sum(axis=1), np.array(overlap)))
+        found.append(Spread(n, std, (np.exp(at_mean) * ratio).sum(axis=1), np.array(overlap)))
     return found
 
 
@@ -94,11 +94,7 @@ def shorten(histories: csr_matrix, n: int, rng: np.random.Generator) -> csr_matr
 
 def places(histories: csr_matrix, rng: np.random.Generator) -> NDArray[np.int64]:
     """The place (nnz,) of each click in a random order of its row, from 0."""
-    rows = row_of_each(histories)
-    order = np.lexsort((rng.random(histories.nnz), rows))
-    place = np.empty(histories.nnz, dtype=np.int64)
-    place[order] = np.arange(histories.nnz) - histories.indptr[rows]
-    return place
+    return rank_in_row(histories, rng.random(histories.nnz))
 
 
 def _scores_at(model: Any, histories: csr_matrix, z: Array) -> Array:

@@ -16,7 +16,7 @@ from minigen.application.ranking import POOL, with_history
 from minigen.application.uncertainty import prior_behaviour
 from minigen.data.interactions import HeldOut
 from minigen.errors import InputError
-from minigen.evaluation.evaluate import Evaluation, evaluate
+from minigen.evaluation.evaluate import Evaluation, by_parts, evaluate
 from minigen.evaluation.metrics import PerUser, find_hits, ndcg
 from minigen.ops.topk.numpy_topk import top_k
 from minigen.recommender.base import Recommender
@@ -48,8 +48,12 @@ def repeat_trials(
     model: Recommender, held: HeldOut, k: int = 10, shares: Sequence[float] = SHARES
 ) -> list[Trial]:
     """NDCG@k of the combined ranking for each share r of the history, where old items may be targets, too."""
-    scores = model.score(held.fold_in)
-    lists = (top_k(with_history(scores, held.fold_in, r), k)[0] for r in shares)
+
+    def ranked(rows: csr_matrix) -> tuple[Any, ...]:
+        scores = model.score(rows)
+        return tuple(top_k(with_history(scores, rows, r), k)[0] for r in shares)
+
+    lists = by_parts(held.fold_in, ranked)
     return [Trial(r, items, ndcg_of(items, held.target)) for r, items in zip(shares, lists)]
 
 
@@ -61,8 +65,8 @@ def diversity_trials(
     weights: Sequence[float] = VARIETIES,
 ) -> list[Trial]:
     """Lists of k new items and their NDCG@k for each weight of variety."""
-    scores = model.score(held.fold_in)
-    pool, best = top_k(scores, min(max(k, POOL), scores.shape[1]), held.fold_in)
+    depth = min(max(k, POOL), held.fold_in.shape[1])
+    pool, best = by_parts(held.fold_in, lambda rows: top_k(model.score(rows), depth, rows))
     cos = pool_cosines(pool, vectors)
     lists = (rerank(pool, best, cos, weight, k)[0] for weight in weights)
     return [Trial(w, items, ndcg_of(items, held.target)) for w, items in zip(weights, lists)]

@@ -13,6 +13,7 @@ from minigen.cli.columns import (
     Columns,
     EventsArgument,
     FormatOption,
+    HeaderOption,
     ItemNameOption,
     ItemOption,
     JsonOption,
@@ -40,12 +41,15 @@ def info(
     item_name: ItemNameOption = None,
     format: FormatOption = None,
     separator: SeparatorOption = None,
+    header: HeaderOption = None,
     weights: WeightsOption = None,
     min_weight: MinWeightOption = None,
     json: JsonOption = None,
 ) -> None:
     """Say what a table of events holds: sizes, density, time span, behaviours, weights."""
-    columns = Columns(user, item, behaviour, time, weight, format, weights, min_weight, item_name, separator)
+    columns = Columns(
+        user, item, behaviour, time, weight, format, weights, min_weight, item_name, separator, header
+    )
     from minigen.cli.output import console, print_table
     from minigen.provenance import write_json
 
@@ -70,12 +74,15 @@ def convert(
     item_name: ItemNameOption = None,
     format: FormatOption = None,
     separator: SeparatorOption = None,
+    header: HeaderOption = None,
     weights: WeightsOption = None,
     min_weight: MinWeightOption = None,
     json: JsonOption = None,
 ) -> None:
     """Write events as CSV, Parquet or JSON lines under the names user, item, behaviour, time, weight."""
-    columns = Columns(user, item, behaviour, time, weight, format, weights, min_weight, item_name, separator)
+    columns = Columns(
+        user, item, behaviour, time, weight, format, weights, min_weight, item_name, separator, header
+    )
     from minigen.cli.output import console
     from minigen.data.write import write_events
     from minigen.provenance import write_json
@@ -112,11 +119,14 @@ def split_events(
     item_name: ItemNameOption = None,
     format: FormatOption = None,
     separator: SeparatorOption = None,
+    header: HeaderOption = None,
     weights: WeightsOption = None,
     min_weight: MinWeightOption = None,
 ) -> None:
     """Split events once and keep the parts: many models then train on the same rows, read from the disk."""
-    columns = Columns(user, item, behaviour, time, weight, format, weights, min_weight, item_name, separator)
+    columns = Columns(
+        user, item, behaviour, time, weight, format, weights, min_weight, item_name, separator, header
+    )
     from minigen.cli.output import console
     from minigen.errors import InputError
     from minigen.recommender.runs import write_split

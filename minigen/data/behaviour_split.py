@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from minigen.data.behaviours import MARK, Matrices, beside, largest_first, want_target
-from minigen.data.by_time import _by_cuts, _held
+from minigen.data.by_time import by_cuts, held_part
 from minigen.data.events import Events
 from minigen.data.interactions import HeldOut, Interactions, Split
 from minigen.data.matrix import to_interactions
@@ -48,13 +48,10 @@ def behaviour_split(
     names = _behaviours(events)
     target = want_target(events.source, target, names)
     whole = to_interactions(events, duplicates="once", k_core=k_core)
-    frame = events.frame
-    if "weight" in events.columns:
-        frame = frame.filter(pl.col("weight") > 0)
     if kind == "time":
-        return _by_time(replace(events, frame=frame), whole, names, target)
+        return _by_time(events, whole, names, target)
     with reading(events.source):
-        pairs = collect(frame.select("user", "behaviour", "item").unique())
+        pairs = collect(events.counted.select("user", "behaviour", "item").unique())
     matrices = {name: _place(pairs.filter(pl.col("behaviour") == name), whole) for name in names}
     mine = replace(whole, matrix=matrices.pop(target))
     split = weak_split(mine, seed=seed) if kind == "weak" else _strong(mine, held_out, seed)
@@ -89,10 +86,10 @@ def _by_time(events: Events, whole: Interactions, names: list[str], target: str)
     if "time" not in events.columns:
         raise InputError(f"{events.source}: a split by time needs a time column")
     with reading(events.source):
-        actions = collect(events.frame.group_by("user", "behaviour", "item").agg(pl.col("time").min()))
+        actions = collect(events.counted.group_by("user", "behaviour", "item").agg(pl.col("time").min()))
     times = actions.filter(pl.col("behaviour") == target)["time"].sort()
     cuts = times[int(len(times) * (1 - _SHARE))], times[int(len(times) * (1 - _SHARE / 2))]
-    actions = actions.with_columns(part=_by_cuts(actions, _SHARE, cuts))
+    actions = actions.with_columns(part=by_cuts(actions, _SHARE, cuts))
     blocks = [
         {b: _place(actions.filter((pl.col("part") == n) & (pl.col("behaviour") == b)), whole) for b in names}
         for n in range(3)
@@ -104,8 +101,8 @@ def _by_time(events: Events, whole: Interactions, names: list[str], target: str)
     ids, kept = [whole.users[n] for n in users], [whole.items[n] for n in items]
     split = Split(
         "time", early[target], ids, kept,
-        _held(early[target], middle[target], ids, "validation"),
-        _held(late[target], last[target], ids, "test"),
+        held_part(early[target], middle[target], ids, "validation"),
+        held_part(late[target], last[target], ids, "test"),
         {item: whole.item_names[item] for item in kept if item in whole.item_names},
     )  # fmt: skip
     order = largest_first({b: early[b] for b in names if b != target})

@@ -36,7 +36,7 @@ def time_split(
     Raises InputError where there are no times or a part is empty.
     """
     pairs = _first_times(events, k_core)
-    part = _by_cuts(pairs, share, cuts) if last is None else _by_last(pairs, last)
+    part = by_cuts(pairs, share, cuts) if last is None else _by_last(pairs, last)
     train_pairs = pairs.filter(part == 0)
     users, items = sorted_ids(train_pairs["user"]), sorted_ids(train_pairs["item"])
     known = pairs["user"].is_in(users.to_list()).to_numpy() & pairs["item"].is_in(items.to_list()).to_numpy()
@@ -55,8 +55,8 @@ def time_split(
         train,
         ids,
         kept,
-        _held(train, validation, ids, "validation"),
-        _held(train + validation, test, ids, "test"),
+        held_part(train, validation, ids, "validation"),
+        held_part(train + validation, test, ids, "test"),
         names,
     )
 
@@ -75,7 +75,7 @@ def rebuy_split(
         raise InputError(f"share: want a number between 0 and 0.5, got {share}")
     core = _first_times(events, k_core).select("user", "item")
     with reading(events.source):
-        met = collect(events.frame.select("user", "item", "time").unique())
+        met = collect(events.counted.select("user", "item", "time").unique())
     met = met.join(core, on=["user", "item"], how="semi").sort("time", "user", "item")
     first, second = (met["time"][int(met.height * (1 - n * share))] for n in (2, 1))
     past = met.filter(pl.col("time") < first)
@@ -105,8 +105,8 @@ def rebuy_split(
         before.sign(),
         ids,
         kept,
-        _held(before, window.sign(), ids, "validation"),
-        _held(before + window, after.sign(), ids, "test"),
+        held_part(before, window.sign(), ids, "validation"),
+        held_part(before + window, after.sign(), ids, "test"),
         names,
     )
 
@@ -114,11 +114,8 @@ def rebuy_split(
 def _first_times(events: Events, k_core: int | tuple[int, int]) -> pl.DataFrame:
     if "time" not in events.columns:
         raise InputError(f"{events.source}: a split by time needs a time column")
-    frame = events.frame
-    if "weight" in events.columns:
-        frame = frame.filter(pl.col("weight") > 0)
     with reading(events.source):
-        pairs = collect(frame.group_by("user", "item").agg(pl.col("time").min()))
+        pairs = collect(events.counted.group_by("user", "item").agg(pl.col("time").min()))
     core = to_interactions(Events(pairs.select("user", "item").lazy(), events.source), k_core=k_core)
     rows, columns = core.matrix.nonzero()
     kept = pl.DataFrame(
@@ -127,7 +124,8 @@ def _first_times(events: Events, k_core: int | tuple[int, int]) -> pl.DataFrame:
     return pairs.join(kept, on=["user", "item"], how="semi").sort("time", "user", "item")
 
 
-def _by_cuts(pairs: pl.DataFrame, share: float, cuts: tuple[datetime, datetime] | None) -> NDArray[np.int64]:
+def by_cuts(pairs: pl.DataFrame, share: float, cuts: tuple[datetime, datetime] | None) -> NDArray[np.int64]:
+    """The part of each pair: 0 train, 1 validation, 2 test, by `cuts`, or a `share` of the times for each."""
     if cuts is None:
         if not 0 < share < 0.5:
             raise InputError(f"share: want a number between 0 and 0.5, got {share}")
@@ -158,7 +156,8 @@ def _by_last(pairs: pl.DataFrame, last: int) -> NDArray[np.int64]:
     return pairs.select(part.alias("part"))["part"].to_numpy().astype(np.int64)
 
 
-def _held(shown: csr_matrix, target: csr_matrix, users: list[str], what: str) -> HeldOut:
+def held_part(shown: csr_matrix, target: csr_matrix, users: list[str], what: str) -> HeldOut:
+    """The users who have a target; raises InputError, which says `what` it was to be, where nobody has."""
     alive = np.flatnonzero(np.diff(target.indptr))
     if alive.size == 0:
         raise InputError(f"split by time: the {what} part holds no known user with a known item")

@@ -16,7 +16,6 @@ from minigen.data.values import check_values
 from minigen.errors import InputError
 
 COLUMNS = ("user", "item", "behaviour", "time", "weight")
-OPTIONAL = ("behaviour", "time", "weight", "item_name")
 
 
 @dataclass(frozen=True)
@@ -35,6 +34,11 @@ class Events:
     def columns(self) -> list[str]:
         """The columns that these events have, in the order of `COLUMNS`."""
         return self.frame.collect_schema().names()
+
+    @property
+    def counted(self) -> pl.LazyFrame:
+        """Those that count: of a weight above 0, or all where there are no weights."""
+        return self.frame.filter(pl.col("weight") > 0) if "weight" in self.columns else self.frame
 
     def collect(self) -> pl.DataFrame:
         """All events in memory."""

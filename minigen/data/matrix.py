@@ -15,6 +15,7 @@ from minigen.data.tables import collect, reading
 from minigen.errors import InputError
 
 LARGEST = np.finfo(np.float32).max
+_DIGITS = 12  # of a sum of weights; float32 keeps 7
 
 
 def to_interactions(
@@ -87,8 +88,9 @@ def _pairs(events: Events, duplicates: str) -> pl.DataFrame:
     weight = pl.col("weight") if "weight" in events.columns else pl.lit(1.0)
     frame = events.frame.select("user", "item", weight=weight)
     total = pl.col("weight").sum() if duplicates == "sum" else pl.col("weight").max()
+    frame = frame.group_by("user", "item").agg(total).filter(pl.col("weight").cast(pl.Float32) > 0)
     # Batches add in any order; rounding makes the same sum of it every time.
-    frame = frame.group_by("user", "item").agg(total.round(9)).filter(pl.col("weight") > 0)
+    frame = frame.with_columns(pl.col("weight").round_sig_figs(_DIGITS))
     with reading(events.source):
         return collect(frame)
 

@@ -7,11 +7,12 @@ from pathlib import Path
 from tokenize import TokenError
 
 import numpy as np
+from numpy.typing import DTypeLike, NDArray
 from scipy.sparse import csr_matrix
 
 from minigen.errors import InputError
 from minigen.files import writing
-from minigen.ops.sparse import check_rows
+from minigen.ops.sparse import canonical, check_rows
 
 _FIELDS = ("indptr", "indices", "data")
 _INT32 = 2**31 - 1
@@ -24,7 +25,7 @@ def write_rows(folder: Path, blocks: Callable[[], Iterable[csr_matrix]]) -> None
     be in memory.  Repeated entries are summed, zeros dropped, values kept as float32.
     Raises InputError where there is no block, their widths differ, or the disk is full or read-only.
     """
-    sizes = [(*block.shape, block.nnz) for block in map(_canonical, blocks())]
+    sizes = [(*block.shape, block.nnz) for block in map(canonical, blocks())]
     if len({n_columns for _, n_columns, _ in sizes}) != 1:
         raise InputError(f"{folder}: want blocks of rows over one catalogue")
     n_rows, nnz = sum(rows for rows, _, _ in sizes), sum(stored for *_, stored in sizes)
@@ -38,8 +39,8 @@ def write_rows(folder: Path, blocks: Callable[[], Iterable[csr_matrix]]) -> None
         )
         row = at = 0
         indptr[0] = 0
-        for block in map(_canonical, blocks()):
-            indptr[row + 1 : row + 1 + block.shape[0]] = at + block.indptr[1:]
+        for block in map(canonical, blocks()):
+            indptr[row + 1 : row + 1 + block.shape[0]] = _ends(block, at, index)
             indices[at : at + block.nnz], data[at : at + block.nnz] = block.indices, block.data
             row, at = row + block.shape[0], at + block.nnz
         if (row, at) != (n_rows, nnz):
@@ -68,10 +69,6 @@ def open_rows(folder: Path, shape: tuple[int, int]) -> csr_matrix:
     return matrix
 
 
-def _canonical(block: csr_matrix) -> csr_matrix:
-    if block.has_canonical_format and block.data.all():
-        return block
-    block = block.copy()
-    block.sum_duplicates()
-    block.eliminate_zeros()
-    return block
+def _ends(block: csr_matrix, at: int, index: DTypeLike) -> NDArray[np.integer]:
+    """Where each row of a block ends in the whole matrix, of which `at` entries stand before it."""
+    return at + block.indptr[1:].astype(index)  # int32 + int stays int32, however large the int

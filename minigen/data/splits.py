@@ -15,6 +15,7 @@ from scipy.sparse import csr_matrix
 from minigen.data.by_time import rebuy_split, time_split
 from minigen.data.interactions import HeldOut, Interactions, Split
 from minigen.errors import InputError
+from minigen.ops.sparse import canonical, rank_in_row, row_of_each, with_data
 
 __all__ = ["fixed_split", "rebuy_split", "strong_split", "time_split", "validation_cut", "weak_split"]
 
@@ -135,11 +136,8 @@ def _cut(
     matrix: csr_matrix, n_target: NDArray[np.int64], keys: NDArray[np.floating]
 ) -> tuple[csr_matrix, csr_matrix]:
     """Take from each row the `n_target` entries of the smallest keys: (the rest, the taken)."""
-    rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
-    order = np.lexsort((keys, rows))
-    rank = np.empty(matrix.nnz, dtype=np.int64)
-    rank[order] = np.arange(matrix.nnz) - matrix.indptr[rows]
-    taken = rank < n_target[rows]
+    rows = row_of_each(matrix)
+    taken = rank_in_row(matrix, keys) < n_target[rows]
     return _part(matrix, rows, ~taken), _part(matrix, rows, taken)
 
 
@@ -156,10 +154,6 @@ def _measured(shown: csr_matrix, target: csr_matrix, users: Sequence[str] | None
 
 
 def _counts(matrix: csr_matrix, binary: bool) -> csr_matrix:
-    """A float32 copy with sorted indices and no zeros; all ones where `binary`."""
-    matrix = csr_matrix(matrix, dtype=np.float32, copy=True)
-    matrix.sum_duplicates()
-    matrix.eliminate_zeros()
-    if binary:
-        matrix.data[:] = 1
-    return matrix
+    """The canonical rows; all ones where `binary`."""
+    matrix = canonical(matrix)
+    return with_data(matrix, np.ones(matrix.nnz, np.float32)) if binary else matrix

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -29,6 +29,20 @@ from minigen.typing import Array
 def users_at_a_time(n_items: int) -> int:
     """How many users may be scored at once, so that their scores stay within 128 MB of float32."""
     return max(1, 2**25 // n_items)
+
+
+def parts_of(n_users: int, n_items: int) -> list[slice]:
+    """Consecutive users, so many as may be scored at once."""
+    step = users_at_a_time(n_items)
+    return [slice(start, start + step) for start in range(0, max(1, n_users), step)]
+
+
+def by_parts(rows: csr_matrix, work: Callable[[csr_matrix], tuple[Any, ...]]) -> tuple[Any, ...]:
+    """The arrays that `work` makes of the rows (B, M), so many of them at a time as may be scored at once."""
+    parts = parts_of(*rows.shape)
+    if len(parts) == 1:
+        return work(rows)
+    return tuple(map(np.concatenate, zip(*(work(rows[part]) for part in parts))))
 
 
 class Scorer(Protocol):

@@ -17,7 +17,7 @@ from minigen.ladder.behaviours_model import Channels
 from minigen.ladder.blocks import best_gains, hide_touched, lift, lift_backward
 from minigen.optimizers import make_optimizer
 from minigen.recommender import autoencoder, settings
-from minigen.recommender.base import canonical
+from minigen.recommender.base import canonical, want_arrays
 from minigen.recommender.mult_vae import MultVAE
 from minigen.recommender.trained import AutoencoderRecommender
 from minigen.typing import Array, Params
@@ -165,8 +165,7 @@ class BehaviourVAE(AutoencoderRecommender):
         n_columns = arrays["w_in" if config.hidden else "w_mu"].shape[0]
         wanted = model.shapes(n_columns, config.hidden, config.latent, channels)
         wanted |= {name: array.shape for name, array in self._no_gains.items()}
-        if {name: array.shape for name, array in arrays.items()} != wanted:
-            raise ValueError("the arrays have other names or shapes than its settings ask for")
+        want_arrays(arrays, wanted)
         self.params = arrays
 
     @property

@@ -16,7 +16,7 @@ from minigen.ladder.packing import pack, unpack
 from minigen.ops.sparse import check_rows, with_data
 from minigen.optimizers import Adam
 from minigen.recommender.base import canonical
-from minigen.recommender.baselines import _want_memory
+from minigen.recommender.baselines import want_memory
 from minigen.recommender.trained import AutoencoderRecommender
 from minigen.typing import Array, Params
 
@@ -57,9 +57,7 @@ class CFGAN(AutoencoderRecommender):
         config = self.config
         of_items = config.rows == "items"
         self._rows = canonical(csr_matrix(rows.T)) if of_items else rows
-        _want_memory(
-            _BYTES * math.prod(rows.shape), f"CFGAN, whose masks are dense, on {rows.shape[1]} items"
-        )
+        want_memory(_BYTES * math.prod(rows.shape), f"CFGAN, whose masks are dense, on {rows.shape[1]} items")
         self._free = self._rows.toarray() == 0
         rng = np.random.default_rng([config.seed, 0])
         self.params = model.init_params(

@@ -71,6 +71,7 @@ class EDLAE(EASE):
         w = np.power(length, -self.user_power, out=np.ones_like(length), where=length > 0)
         half = with_data(train, train.data * np.sqrt(w)[row_of_each(train)])
         matrix = gram(half, dtype)
-        ridge = self.l2 * w.mean() + self.dropout / (1 - self.dropout) * np.diag(matrix)
+        mean = w[length > 0].mean() if train.nnz else 1.0  # people without a click say nothing
+        ridge = self.l2 * mean + self.dropout / (1 - self.dropout) * np.diag(matrix)
         matrix[np.diag_indices(len(matrix))] += ridge
         return matrix

@@ -54,9 +54,10 @@ class ItemKNN(Recommender):
         """Find the neighbours of each item of `train` (U, M)."""
         train = canonical(train)
         columns = csr_matrix(train.T)
-        norm = np.sqrt(row_sums(columns.data**2, columns))
+        columns = with_data(columns, columns.data.astype(np.float64))  # so that sums are, too
+        norm = np.sqrt(row_sums(columns.data**2, columns).astype(np.float32))
         parts = [
-            self._nearest(csr_matrix(columns[start : start + _BLOCK] @ train), norm, start)
+            self._nearest(csr_matrix(columns[start : start + _BLOCK] @ train, dtype=np.float32), norm, start)
             for start in range(0, train.shape[1], _BLOCK)
         ]
         self.params = pack(csr_matrix(vstack(parts).T))

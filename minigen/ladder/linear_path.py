@@ -10,7 +10,7 @@ from scipy.sparse import csr_matrix
 from minigen.ladder.spectral import Spectral
 from minigen.ops.checks import want_same_shape
 from minigen.ops.sparse import row_of_each, row_sums
-from minigen.recommender.base import canonical
+from minigen.recommender.base import canonical, want_arrays
 from minigen.recommender.baselines import EASE
 from minigen.typing import Array
 
@@ -48,9 +48,8 @@ class EASEPath(EASE):
     def restore(self, arrays: dict[str, Array]) -> None:
         """Take over learnt arrays; raises ValueError where they are not M x M and M."""
         n = len(arrays["weights"])
-        if arrays["weights"].shape != (n, n) or arrays["diagonal"].shape != (n,):
-            raise ValueError(f"weights and diagonal: want shapes {(n, n)} and {(n,)}")
-        super().restore(arrays)
+        want_arrays(arrays, {"weights": (n, n), "diagonal": (n,)})
+        self.params = arrays
 
     def _residuals(self, rows: csr_matrix) -> Array:
         r = -self.score(rows)

@@ -15,7 +15,7 @@ from minigen.ladder.recvae_model import DECODER, Form
 from minigen.ops import dropout_mask
 from minigen.ops.composite_prior.numpy_composite_prior import SHARES
 from minigen.optimizers import Adam
-from minigen.recommender.base import canonical
+from minigen.recommender.base import canonical, want_arrays
 from minigen.recommender.settings import LR_SCHEDULES
 from minigen.recommender.trained import AutoencoderRecommender
 from minigen.schedules import cosine_decay
@@ -173,8 +173,7 @@ class RecVAE(AutoencoderRecommender):
         """Take over learnt arrays; raises ValueError where names or shapes are not this model's."""
         n_items, config = arrays["b_out"].shape[0], self.config
         wanted = recvae_model.shapes(n_items, config.hidden, config.latent, config.layers)
-        if {name: array.shape for name, array in arrays.items()} != wanted:
-            raise ValueError("the arrays have other names or shapes than its settings ask for")
+        want_arrays(arrays, wanted)
         self.params = arrays
 
     def _encoder(self) -> Params:

@@ -84,8 +84,8 @@ class Spectral(Recommender):
     def restore(self, arrays: Params) -> None:
         """Take over learnt arrays; raises ValueError where they do not belong to these settings."""
         wanted = (len(arrays["degree"]), self.factors)
-        if arrays["vectors"].shape != wanted:
-            raise ValueError(f"vectors: want shape {wanted}, got {arrays['vectors'].shape}")
+        if arrays["vectors"].shape != wanted or arrays["degree"].shape != wanted[:1]:
+            raise ValueError(f"vectors and degree: want shapes {wanted} and {wanted[:1]}")
         if self.gram:
             check_rows(unpack(arrays, wanted[0]))
         super().restore(arrays)

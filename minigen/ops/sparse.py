@@ -34,6 +34,19 @@ def check_rows(x: Any) -> None:
     x.check_format(full_check=True)
 
 
+def canonical(rows: Any) -> CSR:
+    """The rows (B, M) as CSR in float32, every column at most once: repeats are summed, zeros dropped."""
+    from scipy.sparse import csr_matrix
+
+    # CSC has a canonical format, too: taken for CSR its items would be people.
+    if rows.format == "csr" and rows.dtype == np.float32 and rows.has_canonical_format and rows.data.all():
+        return rows  # nobody writes into it
+    rows = csr_matrix(rows, dtype=np.float32, copy=True)
+    rows.sum_duplicates()
+    rows.eliminate_zeros()
+    return rows
+
+
 def with_data(x: CSR, data: Array) -> CSR:
     """A CSR matrix of the pattern of x (shared, not copied) that holds `data` (nnz,)."""
     return type(x)((data, x.indices, x.indptr), shape=x.shape, copy=False)
@@ -42,6 +55,15 @@ def with_data(x: CSR, data: Array) -> CSR:
 def row_of_each(x: CSR) -> NDArray[np.intp]:
     """The row of each non-zero of x, (nnz,)."""
     return np.repeat(np.arange(x.shape[0]), np.diff(x.indptr))
+
+
+def rank_in_row(x: CSR, keys: Array) -> NDArray[np.int64]:
+    """The place (nnz,), from 0, of each non-zero of x in its row, ordered by `keys` (nnz,)."""
+    rows = row_of_each(x)
+    order = np.lexsort((keys, rows))
+    rank = np.empty(x.nnz, np.int64)
+    rank[order] = np.arange(x.nnz) - x.indptr[rows]
+    return rank
 
 
 def row_sums(values: Array, x: CSR) -> Array:

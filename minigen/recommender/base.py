@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -12,21 +13,18 @@ from scipy.sparse import csr_matrix
 
 from minigen import backends
 from minigen.errors import InputError
-from minigen.evaluation.evaluate import users_at_a_time
+from minigen.evaluation.evaluate import by_parts
+from minigen.ops.sparse import canonical
 from minigen.training import checkpoint
 from minigen.typing import Array, Params
 
 LARGEST = 1e15  # of a weight that is served: a product of larger ones leaves the range of float32
 
 
-def canonical(histories: csr_matrix) -> csr_matrix:
-    """The rows in float32 with every item at most once: repeated entries are summed, zeros dropped."""
-    if histories.dtype == np.float32 and histories.has_canonical_format and histories.data.all():
-        return histories  # nobody writes into it
-    rows = csr_matrix(histories, dtype=np.float32, copy=True)
-    rows.sum_duplicates()
-    rows.eliminate_zeros()
-    return rows
+def want_arrays(arrays: Params, shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Raise ValueError unless the arrays have these names and shapes."""
+    if {name: array.shape for name, array in arrays.items()} != shapes:
+        raise ValueError("the arrays have other names or shapes than its settings ask for")
 
 
 class Recommender(ABC):
@@ -83,12 +81,7 @@ class Recommender(ABC):
         empty = np.flatnonzero(np.diff(histories.indptr) == 0)
         if empty.size:
             raise InputError(f"history {empty[0]} is empty: there is nothing to recommend from")
-        n_users, at_a_time = histories.shape[0], users_at_a_time(self.n_items)
-        if n_users <= at_a_time:
-            return self._best(histories, k, exclude_seen)
-        starts = range(0, n_users, at_a_time)
-        parts = [self._best(histories[start : start + at_a_time], k, exclude_seen) for start in starts]
-        items, scores = map(np.concatenate, zip(*parts))
+        items, scores = by_parts(histories, lambda rows: self._best(rows, k, exclude_seen))
         return items, scores
 
     def _best(self, histories: csr_matrix, k: int, exclude_seen: bool) -> tuple[np.ndarray, Array]:

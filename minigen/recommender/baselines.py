@@ -12,7 +12,7 @@ from scipy.sparse import csr_matrix
 
 from minigen.errors import InputError
 from minigen.ops.sparse import row_of_each, with_data
-from minigen.recommender.base import Recommender, canonical
+from minigen.recommender.base import Recommender, canonical, want_arrays
 from minigen.typing import Array, Params
 
 _DOUBLE = 20_000  # items to which EASE is solved in float64
@@ -46,6 +46,11 @@ class Popularity(Recommender):
     def click_gradient(self, histories: csr_matrix, d_scores: Array) -> csr_matrix:
         """Zero: no click changes what everybody gets."""
         return with_data(histories, np.zeros(histories.nnz, np.float32))
+
+    def restore(self, arrays: Params) -> None:
+        """Take over learnt arrays; raises ValueError where they are no count of each item."""
+        want_arrays(arrays, {"count": (len(arrays["count"]),)})
+        super().restore(arrays)
 
 
 class EASE(Recommender):
@@ -81,7 +86,7 @@ class EASE(Recommender):
         train = canonical(train)
         n_items = train.shape[1]
         dtype, bytes_each = (np.float64, 12) if n_items <= _DOUBLE else (np.float32, 5)
-        _want_memory(bytes_each * n_items**2, f"{self.id.upper()} on {n_items} items")
+        want_memory(bytes_each * n_items**2, f"{self.id.upper()} on {n_items} items")
         weights = self._with_ridge(train, dtype)
         try:
             invert(weights)
@@ -109,13 +114,19 @@ class EASE(Recommender):
         d_x = d_scores @ self.params["weights"].T
         return with_data(histories, d_x[row_of_each(histories), histories.indices])
 
+    def restore(self, arrays: Params) -> None:
+        """Take over learnt arrays; raises ValueError where they are not M x M."""
+        want_arrays(arrays, {"weights": 2 * (len(arrays["weights"]),)})
+        super().restore(arrays)
+
 
 def _blocks(n: int) -> Iterator[slice]:
     return (slice(start, min(start + _BLOCK, n)) for start in range(0, n, _BLOCK))
 
 
 def gram(train: csr_matrix, dtype: DTypeLike) -> Array:
-    """X^T X (M, M), dense and in C order, without a sparse product of all of it."""
+    """X^T X (M, M), dense and in C order, without a sparse product of all of it; sums are in `dtype`, too."""
+    train = with_data(train, train.data.astype(np.promote_types(train.dtype, dtype), copy=False))
     columns = train.tocsc()
     product = np.empty((train.shape[1], train.shape[1]), dtype)
     for part in _blocks(len(product)):
@@ -148,7 +159,8 @@ def invert(matrix: Array) -> None:
         matrix[part, part] = square + np.triu(square, 1).T
 
 
-def _want_memory(n_bytes: int, what: str) -> None:
+def want_memory(n_bytes: int, what: str) -> None:
+    """Raise InputError where the machine has fewer bytes than `what` needs."""
     available = _available_memory()
     if available is not None and n_bytes > available:
         raise InputError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from minigen.errors import InputError
@@ -15,6 +16,13 @@ def softmax(scores: Array) -> Array:
     """exp(s) / sum exp(s) of each row (B, M), without overflow.   [eq:softmax]"""
     p = np.exp(scores - scores.max(axis=1, keepdims=True))
     return p / p.sum(axis=1, keepdims=True)
+
+
+def log_softmax(scores: Array) -> NDArray[np.float64]:
+    """Its logarithm, in float64: finite for whatever is not ruled out by a score of -inf."""
+    shifted = np.subtract(scores, scores.max(axis=1, keepdims=True), dtype=np.float64)
+    shifted -= np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    return shifted
 
 
 def generated(model: Recommender, histories: csr_matrix) -> Array:

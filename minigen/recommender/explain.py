@@ -24,6 +24,8 @@ def influence(model: Recommender, history: csr_matrix, items: Sequence[int]) -> 
     if len(items) and not 0 <= min(items) <= max(items) < history.shape[1]:
         raise ValueError(f"items: want 0 to {history.shape[1] - 1}, got {min(items)} to {max(items)}")
     history = canonical(history)
+    if not len(items):
+        return np.zeros((0, history.nnz), np.float32)
     copies = csr_matrix(vstack([history] * len(items)))  # one backward pass for all items
     d_scores = -np.tile(softmax(model.score(history)), (len(items), 1))
     d_scores[np.arange(len(items)), items] += 1  # d log p_j = e_j - p

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 from scipy.sparse import csr_matrix
@@ -28,12 +28,12 @@ def history_of_user(split: Split, user: str) -> csr_matrix:
 def history_of_items(split: Split, items: Iterable[str]) -> csr_matrix:
     """The history (1, M) of somebody who has `items`, each an id or a name (upper and lower case alike).
 
-    Raises InputError for an unknown item, with the nearest names, and for no items.
+    Raises InputError for an unknown item, with the nearest names, for a name of several, and for no items.
     """
-    places = item_columns(split)
+    place = item_finder(split)
     columns = set()
     for item in items:
-        found = places.get(item, places.get(item.casefold()))
+        found = place(item)
         if found is None:
             names = [split.item_names.get(i, i) for i in split.items]
             raise InputError(f"the run does not know the item {item!r}{_nearest(item, names)}")
@@ -45,10 +45,26 @@ def history_of_items(split: Split, items: Iterable[str]) -> csr_matrix:
     return csr_matrix((ones, indices, [0, len(indices)]), shape=(1, len(split.items)))
 
 
-def item_columns(split: Split) -> dict[str, int]:
-    """The column of each item by its id, and by its case-folded name where no id is that."""
+def item_finder(split: Split) -> Callable[[str], int | None]:
+    """The column of an item by its id, or where no id is that by its name, upper and lower case alike.
+
+    None for an unknown item; raises InputError for a name of several.
+    """
     ids = {item: n for n, item in enumerate(split.items)}
-    return {split.item_names[item].casefold(): n for item, n in ids.items() if item in split.item_names} | ids
+    named: dict[str, list[str]] = {}
+    for item in split.items:
+        if item in split.item_names:
+            named.setdefault(split.item_names[item].casefold(), []).append(item)
+
+    def place(item: str) -> int | None:
+        folded = item.casefold()
+        if len(twins := named.get(folded, [])) > 1 and not {item, folded} & ids.keys():
+            raise InputError(
+                f"several items are called {item!r}: give the id, {' or '.join(map(repr, twins))}"
+            )
+        return ids.get(item, ids.get(folded, ids[twins[0]] if twins else None))
+
+    return place
 
 
 def _nearest(word: str, names: Iterable[str]) -> str:

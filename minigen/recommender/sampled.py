@@ -33,14 +33,18 @@ class Catalogue(NamedTuple):
 class Proposal:
     """What negatives are drawn from, with replacement: q(i) in proportion to (clicks of i + 1)^power.
 
-    Raises ValueError for an empty catalogue or a power that is not finite.
+    Raises ValueError for an empty catalogue, or a power that is not finite or makes nothing else of clicks.
     """
 
     def __init__(self, clicks: NDArray[np.integer], power: float = 1.0) -> None:
         if not clicks.size or not np.isfinite(power):
             raise ValueError(f"want items, and a finite power, got {clicks.size} items and power {power}")
-        mass = (clicks.astype(np.float64) + 1) ** power
-        self.q = mass / mass.sum()
+        with np.errstate(over="ignore"):
+            mass = (clicks.astype(np.float64) + 1) ** power
+            total = mass.sum()
+        if not 0 < total < np.inf:
+            raise ValueError(f"want a power that float64 can hold of these clicks, got {power}")
+        self.q = mass / total
         self._up_to = np.cumsum(self.q)
 
     def draw(self, x: CSR, n: int, rng: np.random.Generator) -> Catalogue:

@@ -55,7 +55,9 @@ class Model:
                 json.loads(about[key]) for key in ("settings", "items", "names")
             )
             self._column = {item: n for n, item in enumerate(self.items)}
-            self._by_name = {name.casefold(): self._column[item] for item, name in self.names.items()}
+            self._by_name: dict[str, list[str]] = {}
+            for item, name in self.names.items():
+                self._by_name.setdefault(name.casefold(), []).append(item)
             self._score = SCORES[self.id]
         except (AttributeError, KeyError, TypeError, ValueError, OSError, RecursionError) as error:
             raise ValueError(f"{path} holds no model that can be served here: {error!r}") from None
@@ -63,8 +65,10 @@ class Model:
     def recommend(self, items: Sequence[str], k: int = 10) -> list[tuple[str, float, str]]:
         """The k best items outside `items` (ids or names): id, score and name, best first.
 
-        Raises ValueError for an unknown item, or none.
+        Raises ValueError for an unknown item, a name of several, or none, or k below 1.
         """
+        if k < 1:
+            raise ValueError(f"k is {k}: want at least 1")
         clicks = np.unique([self._place(item) for item in items]).astype(np.intp)
         if not clicks.size:
             raise ValueError("name at least one item")
@@ -74,10 +78,14 @@ class Model:
         return [(self.items[i], float(scores[i]), self.names.get(self.items[i], "")) for i in best]
 
     def _place(self, item: str) -> int:
-        place = self._column.get(item, self._by_name.get(item.casefold()))
-        if place is None:
+        found = [item] if item in self._column else self._by_name.get(item.casefold(), [])
+        if not found:
             raise ValueError(f"unknown item {item!r}")
-        return place
+        if len(found) > 1:
+            raise ValueError(
+                f"several items are called {item!r}: give the id, {' or '.join(map(repr, found))}"
+            )
+        return self._column[found[0]]
 
 
 def _popularity(arrays: Any, settings: Any, clicks: np.ndarray) -> np.ndarray:

@@ -18,7 +18,7 @@ from minigen.ops import dropout_mask
 from minigen.optimizers import Optimizer, make_optimizer
 from minigen.recommender import autoencoder
 from minigen.recommender.autoencoder import Buffers
-from minigen.recommender.base import Recommender, canonical
+from minigen.recommender.base import Recommender, canonical, want_arrays
 from minigen.recommender.sampled import Proposal, catch_up, give, popularity, sample, take
 from minigen.recommender.settings import Settings
 from minigen.schedules import cosine_decay, linear_warmup
@@ -183,8 +183,7 @@ class AutoencoderRecommender(Recommender):
         """Take over learnt arrays; raises ValueError where names or shapes are not this model's."""
         n_items, config = arrays["b_out"].shape[0], self.config
         wanted = autoencoder.shapes(n_items, config.hidden, config.latent, config.stochastic)
-        if {name: array.shape for name, array in arrays.items()} != wanted:
-            raise ValueError("the arrays have other names or shapes than its settings ask for")
+        want_arrays(arrays, wanted)
         super().restore(self.ops.put(arrays))
 
     def _validate(self, held: HeldOut) -> float:

@@ -28,8 +28,8 @@ from minigen.recommender.base import Recommender
 from minigen.recommender.baselines import EASE, Popularity
 from minigen.recommender.mult_vae import MultVAE
 from minigen.recommender.trained import AutoencoderRecommender
-from minigen.reproduce.cfgan import Row, _kept
-from minigen.typing import Array
+from minigen.reproduce.cfgan import Row, kept_row
+from minigen.typing import Array, Params
 
 METRICS = ("recall@20", "ndcg@20")
 CHOICE = "ndcg@100"  # what a choice is made by, as everywhere
@@ -47,11 +47,12 @@ class Funnel(Recommender):
 
     def __init__(self, behaviours: str = "") -> None:
         self.behaviours = behaviours
+        self.params: Params = {}
 
     @property
     def n_items(self) -> int:
         """The number of columns C M."""
-        return len(self.params["count"]) * len(self.behaviours.split(","))
+        return len(self.params["count"]) * len(self.behaviours.split(",")) if self.params else 0
 
     def fit(self, train: csr_matrix, validation: Any = None) -> Funnel:
         """Count the users of each item of the last block of `train` (U, C M)."""
@@ -138,7 +139,7 @@ class Experiment:
         done: list[Row] = []
         for variant in self.variants:
             asked = {"hash": self.split.hash, "fresh": self.fresh, "tried": variant.tried}
-            done.append(_kept(self._path(variant, "row.json"), asked, partial(self._row, variant)))
+            done.append(kept_row(self._path(variant, "row.json"), asked, partial(self._row, variant)))
             yield [self._shown(row, done) for row in done]
 
     def _row(self, variant: Variant) -> Row:

@@ -108,7 +108,7 @@ class Ledger:
             seconds = round(time.process_time() - began, 1) if fresh else None  # of a run in one piece
             return self._measured(model) | more | {"cpu_seconds": seconds}
 
-        return _kept(folder / "row.json", {"settings": model.settings}, measured)
+        return kept_row(folder / "row.json", {"settings": model.settings}, measured)
 
     def _chosen(self, variant: str, seed: int) -> tuple[dict[str, Any], Row]:
         """The settings of a variant, and how they were chosen: what is taken away is taken from the best."""
@@ -131,7 +131,7 @@ class Ledger:
                 scores.append(settings | {"epochs": model.state.best_epoch, CHOICE: model.state.best_score})
             return {"trials": scores}
 
-        more = _kept(self._folder(variant, "choice.json"), {"settings": base, "tried": tried}, trials)
+        more = kept_row(self._folder(variant, "choice.json"), {"settings": base, "tried": tried}, trials)
         best = dict(max(more["trials"], key=lambda trial: trial[CHOICE]))
         del best[CHOICE]
         note = "settings and epochs chosen on the validation cut, with seed 0"
@@ -153,7 +153,7 @@ class Ledger:
             best = kind(**tried[int(np.argmax(scores))]).fit(self.split.train)
             return self._measured(best) | {"trials": trials, "note": "chosen on the validation cut"}
 
-        return summary(kind.id, [_kept(self.runs / kind.id / "row.json", {"tried": tried}, measured)])
+        return summary(kind.id, [kept_row(self.runs / kind.id / "row.json", {"tried": tried}, measured)])
 
     def _measured(self, model: Recommender) -> Row:
         result = evaluate(model, self.split.test, METRICS)
@@ -182,7 +182,7 @@ def summary(name: str, rows: list[Row]) -> Row:
     return row
 
 
-def _kept(file: Path, asked: dict[str, Any], find: Callable[[], Row]) -> Row:
+def kept_row(file: Path, asked: dict[str, Any], find: Callable[[], Row]) -> Row:
     """What `find` finds, from the file where it is kept; raises InputError where that was asked otherwise."""
     if not file.exists():
         write_text(file, json.dumps({"asked": asked} | find()))

@@ -49,8 +49,7 @@ def sample_users(
     like = rng.integers(split.train.shape[0], size=n)  # whose number of items
     codes = rng.standard_normal((n, model.config.latent), dtype=np.float32)
     if history is not None or source == "posterior":
-        rows = split.train[like] if history is None else csr_matrix(np.repeat(history.toarray(), n, axis=0))
-        mu, log_var = model.posterior(rows)
+        mu, log_var = model.posterior(split.train[like] if history is None else history)
         codes = mu + np.exp(log_var / 2) * codes
     n_blocks = max(1, len(split.behaviours))
     sizes = _sizes(split.train[like], n_blocks)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import pytest
 from scipy import sparse
 
 from minigen.errors import InputError
-from minigen.files import write_text
+from minigen.files import write_text, writing
 from minigen.recommender import MultVAE
 from minigen.training import checkpoint
 
@@ -74,6 +75,31 @@ def test_a_folder_without_the_right_to_write_is_one_line(tmp_path: Path) -> None
     folder = tmp_path / "mine"
     folder.mkdir(mode=0o500)
     assert "Permission denied" in refused(folder / "run", tmp_path / "events.csv")
+
+
+def test_a_folder_stays_where_the_new_one_cannot_take_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, rename = tmp_path / "rows", Path.replace
+
+    def write(name: str) -> None:
+        with writing(folder) as beside:
+            beside.mkdir()
+            (beside / name).write_text(name)
+
+    def failing(source: Path, target: Path) -> Path:
+        if (source / "new").exists():
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return rename(source, target)
+
+    write("old")
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", failing)
+        with pytest.raises(InputError, match="what was there before is untouched"):
+            write("new")
+    assert [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")] == ["rows", "rows/old"]
+    write("new")
+    assert [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")] == ["rows", "rows/new"]
 
 
 def test_what_a_kill_left_half_written_is_gone_after_the_next_write(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from scipy import sparse
 from minigen.data import Interactions, strong_split
 from minigen.errors import InputError
 from minigen.files import read_arrays
-from minigen.ladder import load_model
+from minigen.ladder import MODELS, load_model
 from minigen.recommender import MultVAE
 from minigen.recommender.runs import read_split, write_split
 from minigen.training.checkpoint import latest_folder
@@ -218,3 +218,22 @@ def test_a_run_that_points_elsewhere(runs: dict[str, Path], tmp_path: Path) -> N
     for name in ("../step-7", str(secret), "step-4/../../step-7", "step-\0", "", "x" * 5000):
         (run / "LATEST").write_text(name)
         assert answer(serve, run)
+
+
+@pytest.mark.parametrize("name", list(MODELS))
+def test_arrays_of_other_names_or_shapes(name: str, runs: dict[str, Path], tmp_path: Path) -> None:
+    """Each array of each model is cut, given an axis, has one less, is empty, or is not there."""
+    data, few = read_split(runs["finished"]), {"epochs": 1, "hidden": 4, "latent": 3, "factors": 3}
+    model = MODELS[name](**{key: value for key, value in few.items() if key in MODELS[name]().settings})
+    learnt = dict(model.fit(data.train).params)
+
+    def recommended(run: Path) -> None:
+        load_model(run).recommend(data.test.fold_in, 3)
+
+    for key, array in learnt.items():
+        others = (array[:-1], array[..., :-1], array[:, None], array.ravel(), array[:0])
+        changed = [{key: other} for other in others if other.shape != array.shape]
+        for change in [*changed, {}]:
+            model.params = {n: a for n, a in learnt.items() if n != key} | change
+            model.save(tmp_path / "run")
+            assert answer(recommended, tmp_path / "run"), (key, change)

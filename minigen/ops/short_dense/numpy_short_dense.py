@@ -29,7 +29,7 @@ def shorten(w: Array) -> Short:
     """
     want_shape("w", w, (None, None))
     scale = np.abs(w).max(axis=0, initial=0) / w.dtype.type(_LARGEST)
-    scale[scale == 0] = 1
+    scale[scale < np.finfo(w.dtype).tiny] = 1  # a smaller one has too few digits, and its weights become 0
     values = np.empty(w.shape[::-1], np.int16)
     for start in range(0, w.shape[1], _BLOCK):
         part = slice(start, start + _BLOCK)
