@@ -163,8 +163,7 @@ class Contest:
         with self.watch(f"{kind.id}, {what}", until) as report:
             resume = (folder / "LATEST").exists()
             model.fit(train, validation, run=folder, resume=resume, until=until, report=report)
-        assert model.state.best_score is not None
-        return model.state.best_score
+        return evaluate(model, validation, (self.metric,)).mean(self.metric)  # as it is served
 
     def _model(self, kind: type[Recommender], n: int) -> Recommender:
         return kind(**self.entrants[kind].settings | self.points[kind][n])
