@@ -15,7 +15,10 @@ from test_training import StopError, clicks, held_out
 from test_tuning import tick
 
 from minigen.application.uncertainty import sample_scores
+from minigen.cli import work
+from minigen.data.behaviour_split import behaviour_split
 from minigen.data.interactions import HeldOut
+from minigen.data.simulate import simulate
 from minigen.evaluation.evaluate import evaluate
 from minigen.ladder import BehaviourVAE, LinearVAE, load_model
 from minigen.ladder.blocks import best_gains, lift
@@ -153,3 +156,25 @@ def test_a_contest_goes_by_models_as_they_are_served(seconds, tmp_path, monkeypa
     assert model.params["gain"].min() > 1
     *_, score = outcome.trials[outcome.best]["scores"].values()
     assert score == evaluate(model, held, ("ndcg@8",)).mean("ndcg@8")
+
+
+def test_gains_that_validation_chose_survive_a_refit(tmp_path):
+    events, _ = simulate(200, 30, seed=2, views_per_user=12)
+    split = behaviour_split(events, "purchase", "weak")
+    settings = SMALL | {"behaviours": ",".join(split.behaviours)}
+    model, data = work.fit(BehaviourVAE, settings, split, tmp_path / "run", refit=True)
+    choice = load_model(tmp_path / "run" / "choice")
+    assert data.validation is None
+    assert choice.params["gain"].all()
+    np.testing.assert_array_equal(model.params["gain"], choice.params["gain"])
+    np.testing.assert_array_equal(load_model(tmp_path / "run").params["gain"], choice.params["gain"])
+    assert (choice.settings["gains"], model.settings["gains"].count(",")) == ("", 1)
+
+
+def test_gains_that_are_given_are_not_learnt():
+    rows, held = viewers()
+    model = BehaviourVAE(**SMALL, gains="0.5,2").fit(rows, held)
+    assert model.params["gain"].tolist() == [0.5, 2]
+    assert model.chosen == {"epochs": model.state.best_epoch, "gains": "0.5,2.0"}
+    fresh = BehaviourVAE(**SMALL, fresh=True).fit(rows, held)
+    assert set(fresh.chosen) == {"epochs"}
