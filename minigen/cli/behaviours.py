@@ -11,6 +11,8 @@ from minigen.cli import work
 from minigen.cli.columns import Columns
 from minigen.cli.output import console, print_table
 from minigen.cli.progress import progress
+from minigen.cli.splits import make_split
+from minigen.data.behaviours import behaviour_folders
 from minigen.errors import Interrupted
 from minigen.provenance import write_json
 
@@ -36,7 +38,9 @@ def run_table(
     from minigen.reproduce.behaviours import Experiment
 
     clock = Clock()
-    data = work.make_split(events, Columns(), split=split, k_core=1, target=target, unseen=unseen)
+    published = split == "weak" and behaviour_folders(events)  # their folder is taken as it is
+    by: dict[str, Any] = {} if published else {"split": split, "k_core": 1}
+    data = make_split(events, Columns(), target=target, unseen=unseen, **by)
     console.print(work.describe(data))
     experiment = Experiment(data, runs, settings, weights, unseen, _watch)
     rows: list[Row] = []

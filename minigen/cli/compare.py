@@ -66,6 +66,7 @@ def compare(
     from minigen import plots
     from minigen.cli import contest as report
     from minigen.cli.output import console, program
+    from minigen.cli.splits import make_split
     from minigen.data.behaviours import of_target
     from minigen.errors import InputError, Interrupted
     from minigen.provenance import Clock, write_json
@@ -78,7 +79,7 @@ def compare(
     read = columns.Columns(
         user, item, behaviour, time, weight, format, weights, min_weight, item_name, separator, header
     )
-    data = work.make_split(
+    data = make_split(
         events,
         read,
         test=test,
