@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -12,9 +13,11 @@ from scipy import sparse
 from minigen.application import filters, weights
 from minigen.application.ranking import Application, model_vectors
 from minigen.data import Events, HeldOut, Split, rebuy_split
+from minigen.data.behaviours import beside, of_target
 from minigen.errors import InputError
 from minigen.recommender import EASE, MultVAE, Popularity
 from minigen.recommender.combine import combine, generated
+from minigen.recommender.lookup import history_of_items
 
 N_ITEMS = 12
 
@@ -121,6 +124,25 @@ def test_names_and_availability(split):
         filters.named(split, "(")
     mask, strange = filters.available(split, ["blue bag", "003", "Green Bag"])
     assert (np.flatnonzero(~mask).tolist(), strange) == ([1, 3], 1)
+
+
+def test_items_of_several_behaviours_are_met_by_their_own_ids_and_names(split, tmp_path):
+    known = replace(split, test=replace(split.test, users=split.train_users[:5]))
+    several = beside(known, "buy", {"view": split.train})
+    n = len(split.items)
+    for pattern in ("^red", "^00[45]$"):
+        np.testing.assert_array_equal(
+            filters.named(several, pattern), np.tile(filters.named(split, pattern), 2)
+        )
+    mask, strange = filters.available(several, ["blue bag", "003", "view:004", "Green Bag"])
+    assert (np.flatnonzero(~mask).tolist(), strange) == ([1, 3, 4, n + 1, n + 3, n + 4], 1)
+    table = tmp_path / "items.csv"
+    table.write_text("item,category\n000,bags\nbuy:002,bags\n")
+    mask = filters.where(several, table, ["category=bags"])
+    assert np.flatnonzero(mask).tolist() == [0, n, n + 2]
+    history = history_of_items(several, ["view:001", "view: Red Bag", "003", "blue bag", "buy:004"])
+    assert history.indices.tolist() == [0, 1, n + 1, n + 3, n + 4]
+    assert (of_target(several).items, of_target(several).item_names) == (split.items, split.item_names)
 
 
 def test_lists_and_tables(split, tmp_path):

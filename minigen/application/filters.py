@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from minigen.data.behaviours import own_ids, own_names
 from minigen.data.interactions import Split
 from minigen.errors import InputError
 from minigen.recommender.lookup import item_columns
@@ -25,20 +26,21 @@ def named(split: Split, pattern: str) -> Mask:
         wanted = re.compile(pattern, re.IGNORECASE)
     except re.error as error:
         raise InputError(f"{pattern!r} is no regular expression: {error}") from None
-    names = (split.item_names.get(item, item) for item in split.items)
-    return np.array([wanted.search(name) is not None for name in names])
+    names = own_names(split)
+    called = (names.get(item, own) for item, own in zip(split.items, own_ids(split)))
+    return np.array([wanted.search(name) is not None for name in called])
 
 
 def available(split: Split, unavailable: Iterable[str]) -> tuple[Mask, int]:
     """Items that are not among `unavailable` (ids or names), and how many of these the run does not know."""
-    places = item_columns(split)
+    places, n_items = item_columns(split), len(split.items) // max(1, len(split.behaviours))
     mask, unknown = np.ones(len(split.items), dtype=bool), 0
     for item in unavailable:
         place = places.get(item, places.get(item.casefold()))
         if place is None:
             unknown += 1
         else:
-            mask[place] = False
+            mask[place % n_items :: n_items] = False  # by whatever behaviour it is called
     return mask, unknown
 
 
@@ -76,4 +78,4 @@ def where(split: Split, table: Path, conditions: Sequence[str]) -> Mask:
         texts = ((rows.column(name).cast(pl.String).str.to_lowercase(), value) for name, _, value in pairs)
         chosen = rows.frame.filter(*(text == value.lower() for text, value in texts))
         kept = set(collect(chosen.select(rows.column(ids).cast(pl.String).alias("id")))["id"].to_list())
-    return np.array([item in kept for item in split.items])
+    return np.array([item in kept or own in kept for item, own in zip(split.items, own_ids(split))])

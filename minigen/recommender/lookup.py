@@ -8,6 +8,7 @@ from collections.abc import Iterable
 import numpy as np
 from scipy.sparse import csr_matrix
 
+from minigen.data.behaviours import own_ids, own_names
 from minigen.data.interactions import Split
 from minigen.errors import InputError
 from minigen.recommender.runs import known_histories
@@ -28,6 +29,7 @@ def history_of_user(split: Split, user: str) -> csr_matrix:
 def history_of_items(split: Split, items: Iterable[str]) -> csr_matrix:
     """The history (1, M) of somebody who has `items`, each an id or a name (upper and lower case alike).
 
+    Of several behaviours "view:17" is one, and "17" alone the behaviour that is recommended.
     Raises InputError for an unknown item, with the nearest names, and for no items.
     """
     places = item_columns(split)
@@ -46,9 +48,15 @@ def history_of_items(split: Split, items: Iterable[str]) -> csr_matrix:
 
 
 def item_columns(split: Split) -> dict[str, int]:
-    """The column of each item by its id, and by its case-folded name where no id is that."""
-    ids = {item: n for n, item in enumerate(split.items)}
-    return {split.item_names[item].casefold(): n for item, n in ids.items() if item in split.item_names} | ids
+    """The column of each item by its id, and by its case-folded name where no id is that.
+
+    Of several behaviours an item's own id and name are the column of the last: that is recommended.
+    """
+    places: dict[str, int] = {}
+    for ids, names in ((own_ids(split), own_names(split)), (split.items, split.item_names)):
+        columns = [(names[item].casefold(), n) for n, item in enumerate(split.items) if item in names]
+        places |= dict(columns) | {item: n for n, item in enumerate(ids)}
+    return places
 
 
 def _nearest(word: str, names: Iterable[str]) -> str:
