@@ -15,6 +15,7 @@ from minigen.application.ranking import Application, model_vectors
 from minigen.data import Events, HeldOut, Split, rebuy_split
 from minigen.data.behaviours import beside, of_target
 from minigen.errors import InputError
+from minigen.ladder import BehaviourVAE
 from minigen.recommender import EASE, MultVAE, Popularity
 from minigen.recommender.combine import combine, generated
 from minigen.recommender.lookup import history_of_items
@@ -192,6 +193,22 @@ def test_strangers_get_the_answer_that_finds_more(train):
         assert answer.behaviour.sum() == pytest.approx(1, rel=1e-5)
     (only,) = weights.cold_answers(EASE().fit(train), train, held, "ndcg@5")
     np.testing.assert_allclose(only.behaviour, np.asarray(train.sum(axis=0))[0] / train.sum(), rtol=1e-6)
+
+
+def test_strangers_are_told_of_the_last_behaviour_alone(train):
+    """What most people look at is not what they buy, and a model of the target alone gets the same."""
+    views = rows(np.tile(np.arange(N_ITEMS) > 5, (200, 1)))
+    both = sparse.csr_matrix(sparse.hstack([views, train], format="csr"))
+    model = BehaviourVAE(hidden=8, latent=3, epochs=3, batch=50, behaviours="view,buy").fit(both)
+    held, alone = (HeldOut(x[:30], x[30:60], [str(n) for n in range(30)]) for x in (both, train))
+    found = {cold.source: cold for cold in weights.cold_answers(model, both, held, "ndcg@5", N_ITEMS)}
+    assert set(found) == {"popularity", "prior"}
+    for cold in found.values():
+        assert cold.behaviour.shape == (2 * N_ITEMS,)
+        assert np.isneginf(cold.behaviour[:N_ITEMS]).all()
+    (only,) = weights.cold_answers(EASE().fit(train), train, alone, "ndcg@5")
+    np.testing.assert_array_equal(found["popularity"].behaviour[N_ITEMS:], only.behaviour)
+    assert found["popularity"].evaluation.mean("ndcg@5") == only.evaluation.mean("ndcg@5")
 
 
 def test_the_rebuy_split_shows_counts_and_hides_a_window():

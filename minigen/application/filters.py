@@ -17,6 +17,12 @@ from minigen.recommender.lookup import item_columns
 Mask = NDArray[np.bool_]  # (M,): may the item be shown
 
 
+def of_last(split: Split) -> Mask:
+    """Items of the last of several behaviours: that is what is recommended."""
+    n = len(split.items)
+    return np.arange(n) >= n - n // len(split.behaviours)
+
+
 def named(split: Split, pattern: str) -> Mask:
     """Items whose name (or id, where there is none) a regular expression finds; case does not matter.
 
