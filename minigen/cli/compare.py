@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     Fixed = dict[type[Recommender], dict[str, Any]]
 
-SILENCE = 60.0  # seconds between two lines of progress where there is no terminal
-
 
 def compare(
     events: columns.EventsArgument,
@@ -188,7 +186,7 @@ def _begin(out: Path, asked: dict[str, Any]) -> None:
 @contextmanager
 def _watch(what: str, until: int) -> Iterator[Any]:
     from minigen.cli.output import console
-    from minigen.cli.progress import progress
+    from minigen.cli.progress import SILENCE, progress
 
     console.print(f"{what}: up to epoch {until}", markup=False, soft_wrap=True)
     with progress(until, SILENCE) as report:
