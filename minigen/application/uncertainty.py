@@ -77,7 +77,9 @@ def spread_by_length(
         mu, log_var = posterior(model, shown)
         at_mean = softmax(model.score(shown)).astype(np.float64)
         draws = [_scores_at(model, shown, mu + np.exp(log_var / 2) * _noise(mu, rng)) for _ in range(2)]
-        ratio = np.log(at_mean) - np.log(softmax(draws[0]).astype(np.float64))
+        drawn, possible = softmax(draws[0]).astype(np.float64), at_mean > 0  # others the model rules out
+        ratio = np.log(at_mean, where=possible, out=np.zeros_like(at_mean))
+        ratio -= np.log(drawn, where=possible, out=np.zeros_like(at_mean))
         lists = [top_k(scores, k, shown)[0] for scores in draws]
         overlap = [np.intersect1d(a, b).size / k for a, b in zip(*lists)]
         std = np.exp(log_var / 2).mean(axis=1, dtype=np.float64)
