@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import platform
 import shlex
 import sys
@@ -72,12 +73,22 @@ def write_json(
 ) -> None:
     """Write what a command found in the form of every result file, whole or not at all.
 
+    A figure that is nan or infinite is null there: JSON has no such number.
     Raises InputError where the file cannot be written.
     """
     document = {"command": command, "version": __version__, "settings": dict(settings), "rows": rows}
     if provenance:
         document["provenance"] = dict(provenance)
-    write_text(path, json.dumps(document, indent=1, ensure_ascii=False) + "\n")
+    text = json.dumps(_finite(document), indent=1, ensure_ascii=False, allow_nan=False)
+    write_text(path, text + "\n")
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _finite(part) for key, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def peak_memory_mb() -> float | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -12,11 +13,14 @@ from scipy import sparse
 from minigen.application import filters, weights
 from minigen.application.ranking import Application, model_vectors
 from minigen.data import Events, HeldOut, Split, rebuy_split
+from minigen.data.behaviours import beside, of_target
 from minigen.data.events import weigh
 from minigen.data.simulate import simulate
 from minigen.errors import InputError
+from minigen.ladder import BehaviourVAE
 from minigen.recommender import EASE, MultVAE, Popularity
 from minigen.recommender.combine import combine, generated
+from minigen.recommender.lookup import history_of_items
 
 N_ITEMS = 12
 
@@ -125,6 +129,25 @@ def test_names_and_availability(split):
     assert (np.flatnonzero(~mask).tolist(), strange) == ([1, 3], 1)
 
 
+def test_items_of_several_behaviours_are_met_by_their_own_ids_and_names(split, tmp_path):
+    known = replace(split, test=replace(split.test, users=split.train_users[:5]))
+    several = beside(known, "buy", {"view": split.train})
+    n = len(split.items)
+    for pattern in ("^red", "^00[45]$"):
+        np.testing.assert_array_equal(
+            filters.named(several, pattern), np.tile(filters.named(split, pattern), 2)
+        )
+    mask, strange = filters.available(several, ["blue bag", "003", "view:004", "Green Bag"])
+    assert (np.flatnonzero(~mask).tolist(), strange) == ([1, 3, 4, n + 1, n + 3, n + 4], 1)
+    table = tmp_path / "items.csv"
+    table.write_text("item,category\n000,bags\nbuy:002,bags\n")
+    mask = filters.where(several, table, ["category=bags"])
+    assert np.flatnonzero(mask).tolist() == [0, n, n + 2]
+    history = history_of_items(several, ["view:001", "view: Red Bag", "003", "blue bag", "buy:004"])
+    assert history.indices.tolist() == [0, 1, n + 1, n + 3, n + 4]
+    assert (of_target(several).items, of_target(several).item_names) == (split.items, split.item_names)
+
+
 def test_lists_and_tables(split, tmp_path):
     (tmp_path / "out.txt").write_text("003\n\n  Blue Bag \n")
     assert filters.read_list(tmp_path / "out.txt") == ["003", "Blue Bag"]
@@ -172,6 +195,22 @@ def test_strangers_get_the_answer_that_finds_more(train):
         assert answer.behaviour.sum() == pytest.approx(1, rel=1e-5)
     (only,) = weights.cold_answers(EASE().fit(train), train, held, "ndcg@5")
     np.testing.assert_allclose(only.behaviour, np.asarray(train.sum(axis=0))[0] / train.sum(), rtol=1e-6)
+
+
+def test_strangers_are_told_of_the_last_behaviour_alone(train):
+    """What most people look at is not what they buy, and a model of the target alone gets the same."""
+    views = rows(np.tile(np.arange(N_ITEMS) > 5, (200, 1)))
+    both = sparse.csr_matrix(sparse.hstack([views, train], format="csr"))
+    model = BehaviourVAE(hidden=8, latent=3, epochs=3, batch=50, behaviours="view,buy").fit(both)
+    held, alone = (HeldOut(x[:30], x[30:60], [str(n) for n in range(30)]) for x in (both, train))
+    found = {cold.source: cold for cold in weights.cold_answers(model, both, held, "ndcg@5", N_ITEMS)}
+    assert set(found) == {"popularity", "prior"}
+    for cold in found.values():
+        assert cold.behaviour.shape == (2 * N_ITEMS,)
+        assert np.isneginf(cold.behaviour[:N_ITEMS]).all()
+    (only,) = weights.cold_answers(EASE().fit(train), train, alone, "ndcg@5")
+    np.testing.assert_array_equal(found["popularity"].behaviour[N_ITEMS:], only.behaviour)
+    assert found["popularity"].evaluation.mean("ndcg@5") == only.evaluation.mean("ndcg@5")
 
 
 def test_the_rebuy_split_shows_counts_and_hides_a_window():

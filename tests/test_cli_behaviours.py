@@ -53,6 +53,18 @@ def test_purchases_are_recommended_to_somebody_who_only_looked(run, tmp_path):
     assert len(served.recommend(["view:i01", "purchase:i01"], 90)) == 29
 
 
+@pytest.mark.parametrize(
+    "asked",
+    [("--unknown",), ("--unknown", "--name", "style"), ("--items", "view:i01", "i02", "--repeat", "1")],
+)
+def test_nothing_but_the_target_is_recommended(asked, run, tmp_path):
+    done = minigen("recommend", run, *asked, "-k", "30", "--json", tmp_path / "list.json")
+    assert done.returncode == 0, done.stderr
+    rows = json.loads((tmp_path / "list.json").read_text())["rows"]
+    assert len(rows) == (1 if "--items" in asked else 30)
+    assert all(row["item"].startswith("purchase:") for row in rows)
+
+
 def test_other_models_see_the_target_alone(events, tmp_path):
     flags = ["--target", "purchase", "--split", "time", "--model", "popularity"]
     done = minigen("train", events, *flags, "--out", tmp_path / "run")

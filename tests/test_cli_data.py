@@ -18,6 +18,14 @@ def split(tmp_path, *words):
     return read_split(out)
 
 
+def refused(capsys, *words):
+    with pytest.raises(SystemExit) as stop:
+        main([str(word) for word in words])
+    told = capsys.readouterr().err
+    assert (stop.value.code, told.count("\n")) == (2, 1)
+    return told
+
+
 @pytest.fixture
 def events(tmp_path):
     file = tmp_path / "events.csv"
@@ -36,6 +44,55 @@ def test_every_way_to_split_a_table(way, events, tmp_path):
     assert not (shown & wanted).any() or way == "rebuy"
 
 
+def published(tmp_path):
+    folder = tmp_path / "lightgcn"
+    folder.mkdir()
+    (folder / "train.txt").write_text("0 0 1 2\n1 1 2 3\n2 0 3 1\n")
+    (folder / "test.txt").write_text("0 3\n1 0\n")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (("--split", "weak", "--held-out", 7), "--held-out: the split weak does not use it"),
+        (("--split", "time", "--held-out", 7), "--held-out: the split time does not use it"),
+        (("--split", "rebuy", "--duplicates", "sum"), "--duplicates: the split rebuy does not use it"),
+        (("--target", "buy", "--duplicates", "sum"), "--duplicates: the split strong of several behaviours"),
+        (("--target", "buy", "--split", "time", "--held-out", 7), "--held-out: the split time of several"),
+        (("--test", "test.csv", "--split", "weak"), "--split: a split given by --test does not use it"),
+        (("--test", "test.csv", "--k-core", 2), "--k-core: a split given by --test does not use it"),
+    ],
+)
+def test_a_flag_that_a_split_has_no_use_for_is_refused(words, line, events, tmp_path, capsys):
+    assert line in refused(capsys, "data", "split", events, tmp_path / "out", *words)
+
+
+@pytest.mark.parametrize("words", [("--split", "weak"), ("--k-core", 2), ("--user", "u"), ("--test", "x")])
+def test_a_published_split_is_taken_as_it_is_or_not_at_all(words, tmp_path, capsys):
+    told = refused(capsys, "data", "split", published(tmp_path), tmp_path / "out", *words)
+    assert f"{words[0]}: a published split does not use it" in told
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (("--user", "nonsense"), "online-retail fixes its columns; leave out user"),
+        (("--unseen",), "--unseen needs --target"),
+        (("--k-core", 10**6), "largest k with something left is"),
+        (("--weights", "buy=1"), "no weight for behaviour 'purchase'"),
+    ],
+)
+def test_an_embedded_set_with_other_flags_is_read_as_a_table(words, line, tmp_path, capsys):
+    assert line in refused(capsys, "data", "split", "online-retail", tmp_path / "out", *words)
+
+
+def test_a_remark_wants_a_file_to_go_into(events, tmp_path, capsys):
+    for words in (("--add",), ("--note", "by hand")):
+        told = refused(capsys, "train", events, "--model", "popularity", "--out", tmp_path / "run", *words)
+        assert f"{words[0]}: there is no --json to write to" in told
+
+
 def test_the_test_part_of_a_split_is_a_file_of_its_own(events, tmp_path):
     test = tmp_path / "test.csv"
     test.write_text("user,item\nu0,i1\nu1,i1\n")
@@ -46,11 +103,8 @@ def test_the_test_part_of_a_split_is_a_file_of_its_own(events, tmp_path):
 
 
 def test_a_folder_of_train_and_test_is_a_split_already(tmp_path):
-    lightgcn, cfgan = tmp_path / "lightgcn", tmp_path / "cfgan"
-    for folder in (lightgcn, cfgan):
-        folder.mkdir()
-    (lightgcn / "train.txt").write_text("0 0 1 2\n1 1 2 3\n2 0 3 1\n")
-    (lightgcn / "test.txt").write_text("0 3\n1 0\n")
+    lightgcn, cfgan = published(tmp_path), tmp_path / "cfgan"
+    cfgan.mkdir()
     (cfgan / "A.train").write_text("".join(f"{u} {i} 1.0\n" for u in range(3) for i in range(3)))
     (cfgan / "A.test").write_text("0 3 1.0\n")
     assert split(tmp_path / "one", lightgcn).test.target.nnz == 2

@@ -7,9 +7,13 @@ import re
 import shutil
 from dataclasses import replace
 
+import numpy as np
 import pytest
+from scipy.sparse import csr_matrix
 
+from minigen.application.uncertainty import prior_behaviour
 from minigen.cli import main
+from minigen.ladder import load_model
 from minigen.recommender.runs import read_split, write_split
 
 
@@ -120,6 +124,25 @@ def test_without_validation_users_nothing_is_chosen_by_them(refused, shop_run, t
     for flag in ("--repeat", "--diversity"):
         told = refused("--user", "u0", flag, "auto", run=run)
         assert "auto: the run has no validation users to choose by" in told
+
+
+def test_without_validation_users_strangers_get_what_most_people_have(shop_run, tmp_path, capsys):
+    """Even from a model whose prior does better on the test users: they are for the figures alone."""
+    run = tmp_path / "run"
+    shutil.copytree(shop_run, run)
+    split, model = read_split(shop_run), load_model(run)
+    strange = replace(split.test, target=csr_matrix(split.test.target.shape, dtype=np.float32).tolil())
+    count = np.asarray(split.train.sum(axis=0))[0]
+    later, sooner = (np.argsort(np.argsort(-x)) for x in (count, prior_behaviour(model)))
+    strange.target[:, (later - sooner).argmax()] = 1  # it is all that they want
+    empty = csr_matrix(split.test.fold_in.shape, dtype=np.float32)
+    held = replace(strange, fold_in=empty, target=strange.target.tocsr())
+    write_split(run, replace(split, validation=None, test=held))
+    with pytest.raises(SystemExit):
+        main(["recommend", str(run), "--unknown", "-k", "14", "--json", str(tmp_path / "r.json")])
+    assert "this is what most people have" in " ".join(capsys.readouterr().out.split())
+    listed = [row["item"] for row in json.loads((tmp_path / "r.json").read_text())["rows"]]
+    assert listed == [split.items[n] for n in np.argsort(-count, kind="stable")]
 
 
 def test_a_list_of_what_is_gone_that_the_run_knows_is_not_remarked_on(recommend, tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -14,6 +15,7 @@ from minigen.cli import main
 from minigen.errors import InputError
 from minigen.evaluation.evaluate import evaluate
 from minigen.ladder import load_model
+from minigen.provenance import write_json
 from minigen.recommender import EASE
 from minigen.recommender.runs import read_split, write_split
 
@@ -38,6 +40,19 @@ def study(shop_run, tmp_path, capsys):
         return document["rows"], said.out
 
     return call
+
+
+def test_what_is_no_number_is_null_in_a_result_file(tmp_path):
+    rows = [{"se": np.float64("nan"), "curve": [1.5, (float("inf"), 2)], "users": 3, "note": None}]
+    write_json(tmp_path / "s.json", "study", {"least": -math.inf}, rows, {"seconds": 0.25})
+
+    def refuse(word):
+        raise AssertionError(f"{word} is no JSON")
+
+    document = json.loads((tmp_path / "s.json").read_text(), parse_constant=refuse)
+    assert document["settings"] == {"least": None}
+    assert document["rows"] == [{"se": None, "curve": [1.5, [None, 2]], "users": 3, "note": None}]
+    assert document["provenance"] == {"seconds": 0.25}
 
 
 def test_explanations_of_the_model_and_of_ease(study, tmp_path):

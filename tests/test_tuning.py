@@ -16,6 +16,7 @@ from minigen.tuning import contest as tuning
 from minigen.tuning.contest import Contest, Entrant, candidates
 from minigen.tuning.plan import Cost, Share, make_plan, parse_budget
 
+BASELINES = ("popularity", "ease")
 TINY = {"hidden": 8, "latent": 3, "epochs": 9, "batch": 100, "patience": 0}
 
 
@@ -36,7 +37,7 @@ def clock(monkeypatch):
     tick(monkeypatch)
 
 
-def contest(seen, folder, models=("popularity", "ease", "mult-vae"), report=None):
+def contest(seen, folder, models=(*BASELINES, "mult-vae"), report=None):
     given = {MODELS[name]: seen._replace(settings=TINY if "vae" in name else {}) for name in models}
     return Contest(given, "ndcg@32", folder, 0, lambda what, until: nullcontext(report))
 
@@ -108,9 +109,16 @@ def test_nothing_of_the_test_part_is_within_reach():
     assert given == ["entrants", "metric", "folder", "seed", "watch"]
 
 
-@pytest.mark.parametrize("stop", [1, 7, 40, 65])
-def test_a_contest_that_was_killed_ends_as_if_it_had_not_been(seen, clock, stop, tmp_path):
-    whole = contest(seen, tmp_path / "whole")
+@pytest.mark.parametrize(
+    ("models", "stop"),
+    [
+        *(((*BASELINES, "mult-vae"), stop) for stop in (1, 7, 40, 65)),
+        # In the second epoch of the one, of the other when that of the one is known, and after the plan.
+        *(((*BASELINES, "mult-vae", "beta-vae"), stop) for stop in (9, 13, 17)),
+    ],
+)
+def test_a_contest_that_was_killed_ends_as_if_it_had_not_been(seen, clock, models, stop, tmp_path):
+    whole = contest(seen, tmp_path / "whole", models)
     wanted = outcomes(whole)
     steps = [0]
 
@@ -120,8 +128,8 @@ def test_a_contest_that_was_killed_ends_as_if_it_had_not_been(seen, clock, stop,
             raise StopError
 
     with pytest.raises(StopError):
-        outcomes(contest(seen, tmp_path / "cut", report=report))
-    again = contest(seen, tmp_path / "cut")
+        outcomes(contest(seen, tmp_path / "cut", models, report))
+    again = contest(seen, tmp_path / "cut", models)
     got = outcomes(again)
     for name, outcome in wanted.items():
         other = got[name]

@@ -16,7 +16,7 @@ from minigen.application.uncertainty import (
     spread_by_length,
 )
 from minigen.errors import InputError
-from minigen.ladder import MODELS
+from minigen.ladder import MODELS, BehaviourVAE
 from minigen.recommender import EASE, MultVAE
 from minigen.recommender.combine import softmax
 
@@ -88,6 +88,18 @@ def test_short_histories_leave_more_doubt(vae, train):
     assert one.nats.mean() > five.nats.mean() > 0
     with pytest.raises(InputError, match="nobody has a history of 9 items"):
         spread_by_length(vae, train, (1, 9))
+
+
+def test_doubt_of_several_behaviours_is_that_of_the_last(train):
+    """The others are ruled out by the model, at the mean and at a drawn code alike."""
+    both = sparse.csr_matrix(sparse.hstack([train, train], format="csr"))
+    model = BehaviourVAE(hidden=16, latent=4, epochs=3, batch=40, behaviours="view,buy").fit(both)
+    (found,) = spread_by_length(model, both, (4,))
+    rng = np.random.default_rng(0)
+    shown = shorten(both[np.flatnonzero(np.diff(both.indptr) >= 4)], 4, rng)
+    p, q = (softmax(s[:, N_ITEMS:]) for s in (model.score(shown), sample_scores(model, shown, rng)))
+    assert found.nats == pytest.approx((p * np.log(p / q)).sum(axis=1), rel=1e-3, abs=1e-6)
+    assert found.nats.max() > 0
 
 
 def test_shortened_histories_are_random_parts(train, rng):

@@ -9,11 +9,18 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from minigen.data.behaviours import own_ids, own_names
 from minigen.data.interactions import Split
 from minigen.errors import InputError
 from minigen.recommender.lookup import item_finder
 
 Mask = NDArray[np.bool_]  # (M,): may the item be shown
+
+
+def of_last(split: Split) -> Mask:
+    """Items of the last of several behaviours: that is what is recommended."""
+    n = len(split.items)
+    return np.arange(n) >= n - n // len(split.behaviours)
 
 
 def named(split: Split, pattern: str) -> Mask:
@@ -25,8 +32,9 @@ def named(split: Split, pattern: str) -> Mask:
         wanted = re.compile(pattern, re.IGNORECASE)
     except re.error as error:
         raise InputError(f"{pattern!r} is no regular expression: {error}") from None
-    names = (split.item_names.get(item, item) for item in split.items)
-    return np.array([wanted.search(name) is not None for name in names])
+    names = own_names(split)
+    called = (names.get(item, own) for item, own in zip(split.items, own_ids(split)))
+    return np.array([wanted.search(name) is not None for name in called])
 
 
 def available(split: Split, unavailable: Iterable[str]) -> tuple[Mask, int]:
@@ -34,14 +42,14 @@ def available(split: Split, unavailable: Iterable[str]) -> tuple[Mask, int]:
 
     Raises InputError for a name of several items.
     """
-    find = item_finder(split)
+    find, n_items = item_finder(split), len(split.items) // max(1, len(split.behaviours))
     mask, unknown = np.ones(len(split.items), dtype=bool), 0
     for item in unavailable:
         place = find(item)
         if place is None:
             unknown += 1
         else:
-            mask[place] = False
+            mask[place % n_items :: n_items] = False  # by whatever behaviour it is called
     return mask, unknown
 
 
@@ -79,4 +87,4 @@ def where(split: Split, table: Path, conditions: Sequence[str]) -> Mask:
         texts = ((rows.column(name).cast(pl.String).str.to_lowercase(), value) for name, _, value in pairs)
         chosen = rows.frame.filter(*(text == value.lower() for text, value in texts))
         kept = set(collect(chosen.select(rows.column(ids).cast(pl.String).alias("id")))["id"].to_list())
-    return np.array([item in kept for item in split.items])
+    return np.array([item in kept or own in kept for item, own in zip(split.items, own_ids(split))])

@@ -91,19 +91,34 @@ class Cold(NamedTuple):
     evaluation: Evaluation
 
 
-def cold_answers(model: Any, train: csr_matrix, held: HeldOut, metric: str) -> list[Cold]:
+def popularity(train: csr_matrix, n_items: int | None = None) -> Array:
+    """The share of each item in the training clicks of the last `n_items` columns; -inf before them, (M,)."""
+    first = train.shape[1] - (n_items or train.shape[1])
+    count = np.bincount(train.indices, minlength=train.shape[1]).astype(np.float32)[first:]
+    return _from(first, count / count.sum())
+
+
+def cold_answers(
+    model: Any, train: csr_matrix, held: HeldOut, metric: str, n_items: int | None = None
+) -> list[Cold]:
     """What to show to strangers, best first: training users' popularity, and what the model's prior does.
 
-    Measured on people of whom nothing is shown and everything, shown items too, is to be found.
+    Measured on people of whom nothing is shown and everything, shown items too, is to be found.  They choose:
+    want those of the validation, and where there are none, `popularity`.  Of several behaviours the last
+    alone counts, `n_items` columns; before them an answer is -inf.
     """
-    count = np.bincount(train.indices, minlength=train.shape[1]).astype(np.float32)
-    answers = {"popularity": count / count.sum()}
+    first = train.shape[1] - (n_items or train.shape[1])
+    answers = {"popularity": popularity(train, n_items)}
     with suppress(InputError):  # a model without a prior
-        answers["prior"] = prior_behaviour(model)
-    whole = csr_matrix(held.fold_in + held.target)
-    strangers = HeldOut(csr_matrix((len(held.users), train.shape[1])), whole, held.users)
-    found = [Cold(name, p, evaluate(_Same(p), strangers, (metric,))) for name, p in answers.items()]
+        answers["prior"] = _from(first, prior_behaviour(model)[first:])
+    whole = csr_matrix(held.fold_in + held.target)[:, first:]
+    strangers = HeldOut(csr_matrix(whole.shape), whole, held.users)
+    found = [Cold(name, p, evaluate(_Same(p[first:]), strangers, (metric,))) for name, p in answers.items()]
     return sorted(found, key=lambda cold: -cold.evaluation.mean(metric))
+
+
+def _from(first: int, scores: Array) -> Array:
+    return np.concatenate([np.full(first, -np.inf, scores.dtype), scores])
 
 
 class _Same:

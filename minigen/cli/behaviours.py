@@ -10,15 +10,14 @@ from typing import TYPE_CHECKING, Any
 from minigen.cli import work
 from minigen.cli.columns import Columns
 from minigen.cli.output import console, print_table
-from minigen.cli.progress import progress
+from minigen.cli.progress import SILENCE, progress
+from minigen.cli.splits import make_split
+from minigen.data.behaviours import behaviour_folders
 from minigen.errors import Interrupted
 from minigen.provenance import write_json
 
 if TYPE_CHECKING:
-    from minigen.data.interactions import Split
     from minigen.reproduce.behaviours import Experiment, Row
-
-SILENCE = 60.0  # seconds between two lines of progress where there is no terminal
 
 
 def run_table(
@@ -36,7 +35,9 @@ def run_table(
     from minigen.reproduce.behaviours import Experiment
 
     clock = Clock()
-    data = work.make_split(events, Columns(), split=split, k_core=1, target=target, unseen=unseen)
+    published = split == "weak" and behaviour_folders(events)  # their folder is taken as it is
+    by: dict[str, Any] = {} if published else {"split": split, "k_core": 1}
+    data = make_split(events, Columns(), target=target, unseen=unseen, **by)
     console.print(work.describe(data))
     experiment = Experiment(data, runs, settings, weights, unseen, _watch)
     rows: list[Row] = []
@@ -53,7 +54,7 @@ def run_table(
                 write_json(json, "reproduce", about, rows, clock.provenance(settings["seed"], data.hash))
     except KeyboardInterrupt:
         raise Interrupted(f"the same command goes on with what is in {runs}") from None
-    _print(experiment, data, rows)
+    _print(experiment, rows)
 
 
 @contextmanager
@@ -66,7 +67,7 @@ def _watch(what: str, epochs: int) -> Iterator[Any]:
         yield report
 
 
-def _print(experiment: Experiment, data: Split, rows: list[Row]) -> None:
+def _print(experiment: Experiment, rows: list[Row]) -> None:
     shares = ", ".join(f"{name} {share:.1%}" for name, share in experiment.shares.items())
     console.print(f"Of what is to be found, touched before by: {shares}", markup=False, soft_wrap=True)
     metric = "ndcg@20" if "ndcg@20" in rows[0]["metrics"] else next(iter(rows[0]["metrics"]))

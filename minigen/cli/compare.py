@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     Fixed = dict[type[Recommender], dict[str, Any]]
 
-SILENCE = 60.0  # seconds between two lines of progress where there is no terminal
-
 
 def compare(
     events: columns.EventsArgument,
@@ -66,6 +64,7 @@ def compare(
     from minigen import plots
     from minigen.cli import contest as report
     from minigen.cli.output import console, program
+    from minigen.cli.splits import make_split
     from minigen.data.behaviours import of_target
     from minigen.errors import InputError, Interrupted
     from minigen.provenance import Clock, write_json
@@ -78,7 +77,7 @@ def compare(
     read = columns.Columns(
         user, item, behaviour, time, weight, format, weights, min_weight, item_name, separator, header
     )
-    data = work.make_split(
+    data = make_split(
         events,
         read,
         test=test,
@@ -187,7 +186,7 @@ def _begin(out: Path, asked: dict[str, Any]) -> None:
 @contextmanager
 def _watch(what: str, until: int) -> Iterator[Any]:
     from minigen.cli.output import console
-    from minigen.cli.progress import progress
+    from minigen.cli.progress import SILENCE, progress
 
     console.print(f"{what}: up to epoch {until}", markup=False, soft_wrap=True)
     with progress(until, SILENCE) as report:

@@ -128,12 +128,13 @@ def split_events(
         user, item, behaviour, time, weight, format, weights, min_weight, item_name, separator, header
     )
     from minigen.cli.output import console
+    from minigen.cli.splits import make_split
     from minigen.errors import InputError
     from minigen.recommender.runs import write_split
 
     if out.exists():
         raise InputError(f"{out} is there already: choose another folder")
-    made = work.make_split(
+    made = make_split(
         events,
         columns,
         test=test,

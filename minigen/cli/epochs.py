@@ -17,7 +17,8 @@ def measure_epochs(
     from minigen.cli.output import console, print_table
     from minigen.cli.progress import counted
     from minigen.cli.settings import parse_settings
-    from minigen.cli.work import describe, make_split
+    from minigen.cli.splits import make_split
+    from minigen.cli.work import describe
     from minigen.ladder import model_class
     from minigen.recommender.runs import write_split
 

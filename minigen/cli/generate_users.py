@@ -78,20 +78,20 @@ def events_of(made: Users, data: Split) -> Events:
     """Synthetic histories as events: user, item, of several behaviours the behaviour, of sequences a time."""
     import polars as pl
 
-    from minigen.data.behaviours import MARK
+    from minigen.data.behaviours import own_ids
     from minigen.data.events import Events
 
     width = len(str(made.rows.shape[0] - 1))
+    n_items = len(data.items) // max(1, len(data.behaviours))
     if made.sequences is not None:
-        n_items = len(data.items) // len(data.behaviours)
         acts = [(u, b * n_items + i, t) for u, s in enumerate(made.sequences) for t, (b, i) in enumerate(s)]
     else:
         acts = [(u, i, 0) for u, i in zip(*(part.tolist() for part in made.rows.nonzero()))]
     columns: dict[str, Any] = {"user": [f"synthetic-{u:0{width}d}" for u, _, _ in acts]}
-    names = [data.items[column] for _, column, _ in acts]
-    columns["item"] = [name.partition(MARK)[2] for name in names] if data.behaviours else names
+    ids = own_ids(data)
+    columns["item"] = [ids[column] for _, column, _ in acts]
     if data.behaviours:
-        columns["behaviour"] = [name.partition(MARK)[0] for name in names]
+        columns["behaviour"] = [data.behaviours[column // n_items] for _, column, _ in acts]
     if made.sequences is not None:
         columns["time"] = [BEGIN + timedelta(minutes=t) for _, _, t in acts]
     types = {name: pl.String for name in columns if name != "time"}

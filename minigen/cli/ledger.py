@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from minigen.cli.output import console, print_table
-from minigen.cli.progress import progress
+from minigen.cli.progress import SILENCE, progress
 from minigen.errors import Interrupted
 from minigen.provenance import write_json
 
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from minigen.data.published import Published
     from minigen.provenance import Clock
     from minigen.reproduce.cfgan import Ledger, Row
-
-SILENCE = 60.0  # seconds between two lines of progress where there is no terminal
 
 
 def run_ledger(folder: Path, runs: Path, seeds: int, settings: dict[str, Any], json: Path | None) -> None:

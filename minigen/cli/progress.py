@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from minigen.training.loop import State
 
+SILENCE = 60.0  # of `progress`, where a training takes hours
+
 
 @contextmanager
 def progress(epochs: int, silence: float = 10.0) -> Iterator[Callable[[State, dict[str, float]], None]]:

@@ -128,25 +128,27 @@ def _application(
 
     if AUTO in (repeat, diversity) and data.validation is None:
         raise InputError("auto: the run has no validation users to choose by")
-    held = weights.few(data.validation or data.test)
+    held = None if data.validation is None else weights.few(data.validation)
     share = None if again else 0.0
     if repeat not in (None, AUTO):
         share = _share("--repeat", repeat)
-    if repeat == AUTO:
+    if repeat == AUTO and held is not None:
         trial = weights.best(weights.repeat_trials(model, held, k))
         share = trial.value
         say(f"Share of the history, by {len(trial.ndcg)} validation users: {share:g}.")
     variety = 0.0 if diversity == AUTO else _share("--diversity", diversity)
     vectors = ranking.model_vectors(model, data.train) if variety or diversity == AUTO else None
-    if vectors is not None and diversity == AUTO:
+    if vectors is not None and held is not None and diversity == AUTO:
         variety = weights.most_varied(weights.diversity_trials(model, vectors, held, k)).value
         say(f"Weight of variety that costs validation users at most {weights.MOST_LOST:.0%}: {variety:g}.")
     behaviour = None
     if cold:
-        (metric,) = within((VALIDATION_METRIC,), len(data.items))
-        answer = weights.cold_answers(model, data.train, held, metric)[0]
-        behaviour = answer.behaviour
-        say(f"Nothing is known of this person: this is what {_SOURCES[answer.source]}.")
+        n_items, source = len(data.items) // max(1, len(data.behaviours)), "popularity"
+        behaviour = weights.popularity(data.train, n_items)
+        if held is not None:  # test users choose nothing
+            (metric,) = within((VALIDATION_METRIC,), n_items)
+            source, behaviour, _ = weights.cold_answers(model, data.train, held, metric, n_items)[0]
+        say(f"Nothing is known of this person: this is what {_SOURCES[source]}.")
     return ranking.Application(model, share, variety, vectors, explore, behaviour)
 
 
@@ -168,14 +170,14 @@ def _share(flag: str, text: str | None) -> float:
 def _allowed(
     data: Split, unavailable: Path | None, name: str | None, table: Path | None, conditions: list[str]
 ) -> Mask | None:
-    """The items that pass every filter; None where there is none."""
+    """The items that pass every filter; None where there is none.  Of several behaviours only the last."""
     from minigen.application import filters
     from minigen.cli.output import console
     from minigen.errors import InputError
 
     if (table is None) != (not conditions):
         raise InputError("--table and --where go together")
-    masks = []
+    masks = [filters.of_last(data)] if data.behaviours else []
     if unavailable is not None:
         listed = filters.read_list(unavailable)
         mask, strange = filters.available(data, listed)

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from minigen.reproduce.iwae_mnist import Settings
     from minigen.training.loop import State
 
-SILENCE = 60.0  # seconds between two lines of progress where there is no terminal
-
 app = typer.Typer(help="Make a published experiment again, and write its row.", no_args_is_help=True)
 
 
@@ -137,7 +135,7 @@ def _train(
 ) -> None:
     import numpy as np
 
-    from minigen.cli.progress import progress
+    from minigen.cli.progress import SILENCE, progress
     from minigen.errors import Interrupted
     from minigen.reproduce.iwae_mnist import BATCH, STEPS, Experiment
     from minigen.training.loop import Plan, train

@@ -70,18 +70,23 @@ def train(
     """Train a recommender on EVENTS (a file, or the name of an embedded set), measure it on held-out data."""
     from minigen.cli.differences import print_differences
     from minigen.cli.output import console, program
+    from minigen.cli.splits import make_split
     from minigen.data.behaviours import of_target
     from minigen.data.interactions import pairs_hash
+    from minigen.errors import InputError
     from minigen.ladder import model_class
     from minigen.provenance import Clock, write_json
 
+    for flag, said in (("--add", add), ("--note", note is not None)):
+        if said and json is None:
+            raise InputError(f"{flag}: there is no --json to write to")
     clock = Clock()
     kind = model_class(model)
     work.check_run_folder(out, resume)
     read = columns.Columns(
         user, item, behaviour, time, weight, format, weights, min_weight, item_name, separator, header
     )
-    data = work.make_split(
+    data = make_split(
         events,
         read,
         test=test,

@@ -9,14 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from minigen.cli.columns import Columns
     from minigen.data.interactions import HeldOut, Split
     from minigen.recommender import AutoencoderRecommender, Recommender
 
 METRICS = ("recall@20", "recall_min@20", "recall_min@50", "ndcg@20", "ndcg@100", "precision@5")
 VALIDATION_METRIC = "ndcg@100"
-VALIDATION_SHARE = 0.1  # of the training clicks of a published split
-SPLITS = ("strong", "weak", "time", "rebuy")
 
 TestOption = Annotated[
     Path | None, typer.Option(help="Held-out events of a published split; EVENTS is then its training part.")
@@ -66,71 +63,6 @@ def check_run_folder(out: Path, resume: bool) -> None:
         raise InputError(f"{out} holds a run already: add --resume to go on with it, or choose another --out")
     if resume and not (out / "ids.json").exists():
         raise InputError(f"{out} holds no run to resume")
-
-
-def make_split(
-    events: str,
-    columns: Columns,
-    *,
-    test: Path | None = None,
-    split: str = "strong",
-    held_out: int | None = None,
-    k_core: int = 5,
-    duplicates: Any = "once",
-    seed: int = 0,
-    target: str | None = None,
-    unseen: bool = False,
-) -> Split:
-    """The split that the flags ask for.  Clicks count 1 unless duplicates are summed or behaviours weighted.
-
-    That of a folder that holds one, a run or what `minigen data split` wrote, is taken as it is.
-    With `target` it is over a catalogue of actions, see `minigen.data.behaviours`.
-
-    Raises InputError for an unknown kind of split, or too little data.
-    """
-    from minigen import data
-    from minigen.data.behaviours import behaviour_folders, read_behaviours_split
-    from minigen.data.lightgcn import read_lightgcn_split
-    from minigen.data.published import is_cfgan_split, read_cfgan_split
-    from minigen.errors import InputError
-    from minigen.recommender.runs import read_split
-
-    if split not in SPLITS:
-        raise InputError(f"there is no split {split!r}; there are {', '.join(SPLITS)}")
-    binary = duplicates == "once" and columns.weights is None
-    if events in data.PROTOCOLS and split == "strong" and held_out is None and target is None:
-        return data.protocol_split(events, seed=seed)
-    if Path(events, "ids.json").is_file():
-        return read_split(Path(events))
-    if unseen and target is None:
-        raise InputError("--unseen needs --target")
-    if behaviour_folders(events):
-        return read_behaviours_split(events, target, VALIDATION_SHARE, seed)
-    if target is not None:
-        from minigen.data.behaviour_split import behaviour_split
-
-        return behaviour_split(
-            columns.load(events), target, split, k_core=k_core, held_out=held_out, seed=seed, unseen=unseen
-        )
-    if Path(events, "test.txt").is_file():
-        return data.with_validation(read_lightgcn_split(events), VALIDATION_SHARE, seed)
-    if is_cfgan_split(events):
-        return data.with_validation(read_cfgan_split(events), VALIDATION_SHARE, seed)
-    if test is not None:
-        parts = columns.load(events), columns.load(str(test))
-        return data.with_validation(
-            data.given_split(*parts, Path(events).stem, binary), VALIDATION_SHARE, seed
-        )
-    table = columns.load(events)
-    if split == "time":
-        return data.time_split(table, k_core=k_core)
-    if split == "rebuy":
-        return data.rebuy_split(table, k_core=k_core)
-    whole = data.to_interactions(table, duplicates=duplicates, k_core=k_core)
-    if split == "weak":
-        return data.weak_split(whole, seed=seed, binary=binary)
-    n = max(1, len(whole.users) // 10) if held_out is None else held_out
-    return data.strong_split(whole, n, n, seed, binary=binary)
 
 
 def describe(data: Split) -> str:

@@ -88,6 +88,18 @@ def beside(
     )
 
 
+def own_ids(split: Split) -> list[str]:
+    """The id of each item; of several behaviours without theirs before it, "17" of "purchase:17"."""
+    return [item.partition(MARK)[2] for item in split.items] if split.behaviours else split.items
+
+
+def own_names(split: Split) -> dict[str, str]:
+    """The names of items in the same way: "Hat" of "purchase: Hat", by what stands in `split.items`."""
+    if not split.behaviours:
+        return split.item_names
+    return {item: name.partition(f"{MARK} ")[2] for item, name in split.item_names.items()}
+
+
 def of_target(split: Split) -> Split:
     """The last block of a split of several behaviours alone, its items under their own ids."""
     if not split.behaviours:
@@ -97,14 +109,14 @@ def of_target(split: Split) -> Split:
     def held(part: HeldOut) -> HeldOut:
         return HeldOut(part.fold_in[:, block], part.target[:, block], part.users)
 
-    names = {item: split.item_names[item] for item in split.items[block] if item in split.item_names}
+    ids, names = dict(zip(split.items[block], own_ids(split)[block])), own_names(split)
     return replace(
         split,
         train=split.train[:, block],
-        items=[item.partition(MARK)[2] for item in split.items[block]],
+        items=list(ids.values()),
         validation=None if split.validation is None else held(split.validation),
         test=held(split.test),
-        item_names={i.partition(MARK)[2]: name.partition(f"{MARK} ")[2] for i, name in names.items()},
+        item_names={ids[item]: name for item, name in names.items() if item in ids},
         behaviours=(),
     )
 

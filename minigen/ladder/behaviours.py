@@ -33,6 +33,7 @@ class Settings(settings.Settings):
     behaviours: str = ""  # NAME,NAME,...: the blocks of columns; the last is the one to be recommended
     fresh: bool = False  # recommend only what a history has not touched in any way
     weights: str = ""  # of their heads, 0 for none: 0.1,0.3,1; not given: such that all heads cost the same
+    gains: str = ""  # of what was touched by each but the last: 1,2.5; not given: chosen on validation people
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -50,16 +51,27 @@ class Settings(settings.Settings):
             raise InputError(
                 f"weights: want {len(names)} of at least 0, the last above it, got {self.weights!r}"
             )
+        gains, n_gains = self.given_gains, 0 if self.fresh else len(names) - 1
+        if gains and not (len(gains) == n_gains and all(map(math.isfinite, gains))):
+            raise InputError(f"gains: want {n_gains} numbers here, got {self.gains!r}")
 
     @property
     def channels(self) -> Channels:
         """What the model is made of: all that changes the loss."""
-        try:
-            weights = tuple(map(float, self.weights.split(","))) if self.weights else ()
-        except ValueError:
-            raise InputError(f"weights: want numbers, got {self.weights!r}") from None
         body = self.form._replace(normalise=False)  # block by block, before the body sees them
-        return Channels(body, tuple(self.behaviours.split(",")), weights)
+        return Channels(body, tuple(self.behaviours.split(",")), self._numbers("weights"))
+
+    @property
+    def given_gains(self) -> tuple[float, ...]:
+        """The gains as numbers; () where validation people are to choose them."""
+        return self._numbers("gains")
+
+    def _numbers(self, name: str) -> tuple[float, ...]:
+        text = getattr(self, name)
+        try:
+            return tuple(map(float, text.split(","))) if text else ()
+        except ValueError:
+            raise InputError(f"{name}: want numbers, got {text!r}") from None
 
 
 class BehaviourVAE(AutoencoderRecommender):
@@ -93,14 +105,23 @@ class BehaviourVAE(AutoencoderRecommender):
         self._steps_per_epoch = math.ceil(rows.shape[0] / config.batch)
         self.params = model.init_params(n_columns, config.hidden, config.latent, config.channels, rng)
         self.params |= self._no_gains
+        if config.given_gains:
+            self.params["gain"] = np.array(config.given_gains, np.float32)
         self.optimizers = {"all": make_optimizer(config.optimizer, config.lr, config.momentum, self.ops)}
 
     def _finish(self, validation: HeldOut | None) -> Params:
         """Learn the gains from what validation people took next."""
-        if validation is None or not self._no_gains or self.config.fresh:
+        if validation is None or not self._no_gains or self.config.fresh or self.config.gains:
             return {}
         gains = best_gains(self._parts(validation), len(self._no_gains["gain"]))
         return {"gain": gains.astype(np.float32)}
+
+    @property
+    def chosen(self) -> dict[str, Any]:
+        """The number of epochs, and the gains where there are any."""
+        if not self._no_gains or self.config.fresh:
+            return super().chosen
+        return super().chosen | {"gains": ",".join(map(str, self.params["gain"]))}
 
     def _parts(self, held: HeldOut) -> Iterator[tuple[Array, csr_matrix, csr_matrix]]:
         size = max(1, _SCORES // self._n_items)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable
+from itertools import count
 
 import numpy as np
 from scipy.sparse import csr_matrix
 
+from minigen.data.behaviours import own_ids, own_names
 from minigen.data.interactions import Split
 from minigen.errors import InputError
 from minigen.recommender.runs import known_histories
@@ -28,6 +30,7 @@ def history_of_user(split: Split, user: str) -> csr_matrix:
 def history_of_items(split: Split, items: Iterable[str]) -> csr_matrix:
     """The history (1, M) of somebody who has `items`, each an id or a name (upper and lower case alike).
 
+    Of several behaviours "view:17" is one, and "17" alone the behaviour that is recommended.
     Raises InputError for an unknown item, with the nearest names, for a name of several, and for no items.
     """
     place = item_finder(split)
@@ -48,13 +51,16 @@ def history_of_items(split: Split, items: Iterable[str]) -> csr_matrix:
 def item_finder(split: Split) -> Callable[[str], int | None]:
     """The column of an item by its id, or where no id is that by its name, upper and lower case alike.
 
+    Of several behaviours an item's own id and name are the column of the last: that is recommended.
     None for an unknown item; raises InputError for a name of several.
     """
-    ids = {item: n for n, item in enumerate(split.items)}
+    ids = dict(zip(own_ids(split), count())) | dict(zip(split.items, count()))
+    last = len(split.items) - len(split.items) // max(1, len(split.behaviours))
     named: dict[str, list[str]] = {}
-    for item in split.items:
-        if item in split.item_names:
-            named.setdefault(split.item_names[item].casefold(), []).append(item)
+    for names, items in ((split.item_names, split.items), (own_names(split), split.items[last:])):
+        for item in items:
+            if item in names and item not in (known := named.setdefault(names[item].casefold(), [])):
+                known.append(item)
 
     def place(item: str) -> int | None:
         folded = item.casefold()

@@ -22,7 +22,6 @@ from minigen.recommender.base import Recommender, canonical, want_arrays
 from minigen.recommender.sampled import Proposal, catch_up, give, popularity, sample, take
 from minigen.recommender.settings import Settings
 from minigen.schedules import cosine_decay, linear_warmup
-from minigen.training import checkpoint
 from minigen.training.loop import Plan, State, train
 from minigen.training.settings import with_settings
 from minigen.typing import Array, Params
@@ -86,6 +85,7 @@ class AutoencoderRecommender(Recommender):
             rows,
             plan,
             validate=None if validation is None else lambda: self._validate(validation),
+            finish=lambda: self._finish(validation),
             run=None if run is None else Path(run),
             resume=resume,
             until=until,
@@ -94,10 +94,6 @@ class AutoencoderRecommender(Recommender):
             ops=self.ops,
         )
         self._buffers = Buffers(self.ops)
-        if self.state.finished and (learnt := self._finish(validation)):
-            self.params |= learnt
-            if run is not None:
-                checkpoint.replace_weights(Path(run), self.params)
         return self
 
     @property
@@ -106,7 +102,7 @@ class AutoencoderRecommender(Recommender):
         return {"epochs": self.state.best_epoch}
 
     def _finish(self, validation: HeldOut | None) -> Params:
-        """What a subclass has left to learn when training is over: weights that take the place of others."""
+        """What a subclass has left to learn for the weights it is served with: some that replace others."""
         return {}
 
     def start(self, rows: csr_matrix) -> None:

@@ -44,15 +44,6 @@ def save(run: Path, step: int, arrays: dict[str, Params], state: dict[str, Any])
     tidy(run)
 
 
-def replace_weights(run: Path, weights: Params) -> None:
-    """Write `weights` in the place of those of the latest checkpoint of a finished run.
-
-    Raises InputError as `load` and `save` do.
-    """
-    _, state = load(run)
-    save(run, state["step"], {"weights": weights}, state)
-
-
 def tidy(run: Path) -> None:
     """Drop the steps that LATEST does not name, and what was half-written: a kill can leave both."""
     name = latest_folder(run).name

@@ -68,6 +68,7 @@ def train(
     plan: Plan,
     *,
     validate: Callable[[], float] | None = None,
+    finish: Callable[[], Params] | None = None,
     run: Path | None = None,
     resume: bool = False,
     until: int | None = None,
@@ -77,7 +78,9 @@ def train(
 ) -> State:
     """Train `model` on the rows of `data`; leaves the best weights on validation in `model.params`.
 
-    `validate` scores the model as it stands, higher is better.  `run` is the folder of checkpoints, and
+    `validate` scores the model as it stands, higher is better.  `finish` is called when the best weights are
+    in the model, at the end or at a pause: arrays to take the place of theirs; a resumed run goes on without
+    these.  `run` is the folder of checkpoints, and
     `about` goes into each (the model's name and settings; a resumed run must have the same).
     `until` pauses the run after so many epochs, with a checkpoint from which it may be resumed.
     `report` is called after every step with what it logged, and after every epoch with the epoch's row.
@@ -96,10 +99,10 @@ def train(
     n_batches, begun = math.ceil(n / plan.batch), state.step
     saved_at, saved_step = time.monotonic(), state.step if state.step else -1
 
-    def save() -> None:
+    def save(current: Params) -> None:
         nonlocal saved_at, saved_step
         if run is not None and saved_step != state.step:
-            _save(model, run, state, best, about or {}, ops)
+            _save(model, current, run, state, best, about or {}, ops)
             saved_at, saved_step = time.monotonic(), state.step
 
     with DelayedInterrupt() as interrupt:
@@ -123,22 +126,24 @@ def train(
                     report(state, logged)
                 if state.position < n_batches:
                     if interrupt.requested or time.monotonic() - saved_at >= plan.checkpoint_seconds:
-                        save()
+                        save(model.params)
                     interrupt.raise_if_requested()
             _end_epoch(model, state, best, plan, n_batches, validate, ops)
             if report:
                 report(state, state.history[-1])
-            if state.finished:
-                model.params.update(ops.put(best))
-            if (
-                state.finished
-                or state.epoch == until
-                or interrupt.requested
-                or time.monotonic() - saved_at >= plan.checkpoint_seconds
-            ):
-                save()
-            if not state.finished:
-                interrupt.raise_if_requested()
+            if state.finished or state.epoch == until:
+                break
+            if interrupt.requested or time.monotonic() - saved_at >= plan.checkpoint_seconds:
+                save(model.params)
+            interrupt.raise_if_requested()
+        current = dict(model.params)  # a paused run goes on from these
+        if best:
+            model.params.update(ops.put(best))
+            best |= finish() if finish else {}
+            model.params.update(ops.put(best))
+        save(current)  # whole at once: a kill finds a run that is not over, or one that has all
+        if not state.finished:
+            interrupt.raise_if_requested()
     return state
 
 
@@ -176,10 +181,16 @@ def _end_epoch(
 
 
 def _save(
-    model: Trainable, run: Path, state: State, best: Params, about: dict[str, Any], ops: Backend
+    model: Trainable,
+    current: Params,
+    run: Path,
+    state: State,
+    best: Params,
+    about: dict[str, Any],
+    ops: Backend,
 ) -> None:
     """Weights to serve, and beside them, until the run is finished, what a resume needs."""
-    params = ops.get(model.params)
+    params = ops.get(current)
     files = {"weights": best or params}
     if not state.finished:
         files |= {f"optimizer-{name}": o.arrays() for name, o in model.optimizers.items()}

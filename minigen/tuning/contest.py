@@ -110,13 +110,13 @@ class Contest:
         return None
 
     def _cost(self, kind: type[Recommender], first: int, part: float) -> Cost:
-        seconds, epochs = self._record(kind, first)["seconds"], 0
+        seconds, epochs = self._record(kind, first)["rungs"]["1"], 0
         spent = seconds
         if issubclass(kind, AutoencoderRecommender):
             epochs = self._model(kind, first).settings["epochs"]
             if 4 * seconds < part and epochs > 1:  # a first epoch may have compiled its kernels
-                spent = self._tried(kind, first, 2)["seconds"]
-                seconds = spent - seconds
+                seconds = self._tried(kind, first, 2)["rungs"]["2"]
+                spent += seconds
         return Cost(max(seconds, 1e-3), len(self.points[kind]) - first, epochs, spent)
 
     def _tuned(self, kind: type[Recommender], first: int, share: Share) -> Outcome:
@@ -145,7 +145,11 @@ class Contest:
             trial["scores"][str(until)] = self._score(kind, n, until)
         except (InputError, MemoryError) as error:
             trial["error"] = str(error) or "out of memory"
-        trial["seconds"] = round(trial["seconds"] + time.perf_counter() - began, 3)
+        took = round(time.perf_counter() - began, 3)
+        trial["seconds"] = round(trial["seconds"] + took, 3)
+        trial["rungs"] = trial.get("rungs", {}) | {
+            str(until): took
+        }  # a plan is made of these, after a stop too
         write_text(self._file(kind, n), json.dumps(trial))
         return trial
 
@@ -163,8 +167,7 @@ class Contest:
         with self.watch(f"{kind.id}, {what}", until) as report:
             resume = (folder / "LATEST").exists()
             model.fit(train, validation, run=folder, resume=resume, until=until, report=report)
-        assert model.state.best_score is not None
-        return model.state.best_score
+        return evaluate(model, validation, (self.metric,)).mean(self.metric)  # as it is served
 
     def _model(self, kind: type[Recommender], n: int) -> Recommender:
         return kind(**self.entrants[kind].settings | self.points[kind][n])

@@ -112,10 +112,11 @@ def resumed(words: list[str], run: Path) -> list[str]:
 
 
 def outcome(run: Path) -> dict[str, bytes]:
-    """What a run leaves: weights, state, ids, pictures' frames, and of a trial all but its seconds."""
+    """What a run leaves: weights, state, ids, pictures' frames, and of a trial all but its times."""
     names = ("*.safetensors", "*.json", "*.npy")
     left = {str(p.relative_to(run)): p.read_bytes() for name in names for p in sorted(run.rglob(name))}
-    return {name: re.sub(rb'"seconds": [^,}]+', b"", content) for name, content in left.items()}
+    times = rb'"seconds": [^,}]+|"rungs": [^}]+}'
+    return {name: re.sub(times, b"", content) for name, content in left.items()}
 
 
 def half_written(run: Path) -> list[Path]:
