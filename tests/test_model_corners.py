@@ -13,6 +13,7 @@ from scipy import sparse
 from test_behaviours import ITEMS, SMALL, actions
 from test_tuning import clock, contest, outcomes, seen  # noqa: F401
 
+from minigen.application.uncertainty import spread_by_length
 from minigen.data.behaviour_split import behaviour_split
 from minigen.data.simulate import simulate
 from minigen.errors import InputError
@@ -85,6 +86,15 @@ def test_reasons_come_from_the_lift_only_where_there_is_one():
     more = lifted.click_gradient(x, d_scores.astype(np.float32)) - without
     wanted = np.repeat([2, 3, 0], ITEMS) * np.tile(d_scores[:, -ITEMS:], 3)
     np.testing.assert_allclose(more.toarray(), x.toarray().astype(bool) * wanted, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("fresh", [False, True])
+def test_what_a_model_rules_out_adds_nothing_to_its_doubt(fresh):
+    model = BehaviourVAE(**SMALL | {"epochs": 2, "fresh": fresh}).fit(actions())
+    assert np.isneginf(model.score(actions(3))).any()
+    (spread,) = spread_by_length(model, actions(), (2,))
+    assert np.isfinite(spread.nats).all()
+    assert spread.nats.mean() > 0
 
 
 def test_nobody_has_no_gains_and_a_step_goes_no_further_than_its_bound(monkeypatch):

@@ -77,8 +77,8 @@ def spread_by_length(
         mu, log_var = posterior(model, shown)
         at_mean = log_softmax(model.score(shown))
         draws = [_scores_at(model, shown, mu + np.exp(log_var / 2) * _noise(mu, rng)) for _ in range(2)]
-        drawn, possible = log_softmax(draws[0]), at_mean > -np.inf  # others the model rules out
-        ratio = np.subtract(at_mean, drawn, where=possible, out=np.zeros_like(at_mean))
+        drawn, some = log_softmax(draws[0]), np.isfinite(at_mean)  # what is ruled out adds nothing
+        ratio = np.subtract(at_mean, drawn, out=np.zeros_like(drawn), where=some)
         lists = [top_k(scores, k, shown)[0] for scores in draws]
         overlap = [np.intersect1d(a, b).size / k for a, b in zip(*lists)]
         std = np.exp(log_var / 2).mean(axis=1, dtype=np.float64)
