@@ -70,13 +70,9 @@ def test_an_old_posterior_that_is_the_present_one_costs_at_most_its_share(rng):
 
 
 def test_layer_norm_and_swish_name_the_shapes_that_differ():
-    for wrong in (
-        (np.ones((2, 4)), np.ones(3), np.ones(3)),
-        (np.ones((2, 3)), np.ones(3), np.ones(2)),
-        (np.ones((2, 3)), np.ones((1, 3)), np.ones((1, 3))),
-    ):
+    for shapes in (((2, 4), 3, 3), ((2, 3), 3, 2), ((2, 3), (1, 3), (1, 3))):
         with pytest.raises(ValueError, match=r"want (the )?shape"):
-            ops.layer_norm_forward(*wrong)
+            ops.layer_norm_forward(*map(np.ones, shapes))
     for backward, cache in (
         (ops.layer_norm_backward, ops.layer_norm_forward(np.ones((2, 3)), np.ones(3), np.ones(3))[1]),
         (ops.swish_backward, ops.swish_forward(np.ones((2, 3)))[1]),
