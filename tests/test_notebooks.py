@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ jupytext = pytest.importorskip("jupytext", reason="notebooks are tested where ju
 ROOT = Path(__file__).parents[1]
 CHAPTERS = sorted((ROOT / "chapters").glob("[0-9]*.md"))
 STEMS = [path.stem for path in CHAPTERS]
+SHOWN = re.compile(r"^`(minigen/\S+)`, line (\d+)\n```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 MAX_BYTES, MAX_SECONDS = 500_000, 90
 ANSWER = re.compile(r"^```py\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
@@ -108,6 +110,16 @@ def test_notebook_is_light_and_executed_without_warnings(stem: str) -> None:
     assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
     outputs = [output for cell in cells for output in cell.outputs]
     assert [o for o in outputs if o.output_type == "error" or o.get("name") == "stderr"] == []
+
+
+@pytest.mark.parametrize("stem", STEMS)
+def test_shown_source_is_that_of_the_library(stem: str) -> None:
+    outputs = [output for cell in code_cells(notebook(stem)) for output in cell.outputs]
+    for output in outputs:
+        for path, line, shown in SHOWN.findall(output.get("data", {}).get("text/markdown", "")):
+            lines = (ROOT / path).read_text("utf-8").splitlines()[int(line) - 1 :]
+            here = dedent("\n".join(lines[: shown.count("\n")]))
+            assert here == shown.rstrip("\n"), f"{path}: `touch chapters/{stem}.md; make notebooks`"
 
 
 def redefined(cells: list[ast.Module], public: set[str]) -> set[str]:

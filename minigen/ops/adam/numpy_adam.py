@@ -101,7 +101,8 @@ def adam_rows_catch_up(
     """The last `missed` (R,) steps of `adam_step` with gradient 0, in `rows` (R,) of w.   [eq:adam-catch-up]
 
     w -= lr m_hat (beta1 + ... + beta1^missed) / (sqrt(v_hat) + eps), with both hats as at step t;
-    m *= beta1^missed, v *= beta2^missed.  Over so many steps v and the hats hardly change.  In place.
+    m *= beta1^missed, v *= beta2^missed.  In place.  Over so many steps v and the hats hardly change, but in
+    the first hundreds of training they do, and the row moves a little too far.
     Raises ValueError where shapes do not fit, or rows repeat or descend.
     """
     want_rows(w, rows, state)
