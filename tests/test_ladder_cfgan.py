@@ -15,6 +15,7 @@ from minigen.evaluation.evaluate import evaluate
 from minigen.gradcheck.differences import five_point
 from minigen.ladder import CFGAN, cfgan_model, load_model
 from minigen.ladder.cfgan import draw_places, nearest
+from minigen.ladder.numba_cfgan import _adam
 from minigen.ops.sparse import with_data
 from minigen.recommender import Popularity
 
@@ -239,3 +240,9 @@ def test_settings_come_from_the_command_line_and_other_arrays_are_refused(tmp_pa
     monkeypatch.setattr("minigen.recommender.baselines._available_memory", lambda: 10_000)
     with pytest.raises(InputError, match=r"CFGAN, whose masks are dense, on 30 items needs .* are free"):
         CFGAN(**SMALL).fit(clicks())
+
+
+def test_the_norm_that_numba_sums_keeps_its_digits():
+    w, zeros = np.full(2**19, 0.1, np.float32), [np.zeros(2**19, np.float32) for _ in range(3)]
+    norm = _adam(w, *zeros, (1e-3, 1.0, 0.9, 0.999, 0.1, 0.001, 1e-8, 0.0), 1)
+    assert norm == pytest.approx(2**19 * float(np.float32(0.1)) ** 2, rel=1e-5)

@@ -15,6 +15,8 @@ from minigen.ops.adam.numpy_adam import FLUSH_BELOW, FLUSH_EVERY
 from minigen.ops.numba_maths import exp_below, fast, inside
 from minigen.typing import Array
 
+_RUN = 2**10  # squares that float32 adds up before float64 takes over
+
 
 @fast
 def generator_passes(
@@ -190,13 +192,17 @@ def _adam(w: Array, d_w: Array, m: Array, v: Array, numbers: Any, t: int) -> Any
     kind = w.dtype.type
     rate, root, beta1, beta2 = kind(numbers[0]), kind(numbers[1]), kind(numbers[2]), kind(numbers[3])
     rest1, rest2, eps, l2 = kind(numbers[4]), kind(numbers[5]), kind(numbers[6]), kind(numbers[7])
-    norm = kind(0)
-    for j in range(w.size):
-        grad = d_w[j] + l2 * w[j]
-        norm += w[j] * w[j]
-        m[j] = beta1 * m[j] + rest1 * grad
-        v[j] = beta2 * v[j] + rest2 * (grad * grad)
-        w[j] -= rate * m[j] / (root * math.sqrt(v[j]) + eps)
+    norm = 0.0
+    for start in range(0, w.size, _RUN):
+        run = slice(start, start + _RUN)
+        part, w_, d_w_, m_, v_ = kind(0), w[run], d_w[run], m[run], v[run]
+        for j in range(w_.size):
+            grad = d_w_[j] + l2 * w_[j]
+            part += w_[j] * w_[j]
+            m_[j] = beta1 * m_[j] + rest1 * grad
+            v_[j] = beta2 * v_[j] + rest2 * (grad * grad)
+            w_[j] -= rate * m_[j] / (root * math.sqrt(v_[j]) + eps)
+        norm += float(part)
     if t % FLUSH_EVERY == 0:
         for j in range(w.size):
             if abs(m[j]) < FLUSH_BELOW:
