@@ -76,6 +76,14 @@ def test_columns_of_a_table_without_a_header_are_named(run, tmp_path):
     assert split.items[:3] == ["i0", "i1", "i10"]
 
 
+@pytest.mark.parametrize("name", ["[link=http://example.com]x[/link]", "[/x]"])
+def test_the_name_of_a_split_is_no_markup(name, run, shop_run, tmp_path):
+    folder = shutil.copytree(shop_run, tmp_path / "run")
+    ids = json.loads((folder / "ids.json").read_text("utf-8"))
+    (folder / "ids.json").write_text(json.dumps(ids | {"name": name}), "utf-8")
+    assert run("evaluate", folder).startswith(f"{name}: 160 users")
+
+
 def test_a_model_that_cannot_be_served_alone_says_so(run, shop_run, tmp_path, monkeypatch):
     monkeypatch.delitem(serve.SCORES, "mult-vae")
     told = run("export", shop_run, "--out", tmp_path / "out", code=2)

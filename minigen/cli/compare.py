@@ -123,14 +123,13 @@ def compare(
     write_split(winner, views[kind])
     contest.fitted(kind, winners[verdict.winner]).save(winner)
     for line in report.caveats(rows):
-        console.print(line, markup=False, soft_wrap=True)
+        console.print(line, soft_wrap=True)
     next_step = f"{program()} recommend {winner} --user {shlex.quote(data.test.users[0])}"
     console.print(
         f"{verdict.winner} is in {winner}, a picture in {out}. Next: {next_step}",
-        markup=False,
         soft_wrap=True,
     )
-    console.print(verdict.text, markup=False, soft_wrap=True)
+    console.print(verdict.text, soft_wrap=True)
     if json:
         about = asked | {"events": str(events), "split": data.name, "budget_seconds": seconds}
         about |= {"metric": metric, "verdict": verdict._asdict()}
@@ -188,6 +187,6 @@ def _watch(what: str, until: int) -> Iterator[Any]:
     from minigen.cli.output import console
     from minigen.cli.progress import SILENCE, progress
 
-    console.print(f"{what}: up to epoch {until}", markup=False, soft_wrap=True)
+    console.print(f"{what}: up to epoch {until}", soft_wrap=True)
     with progress(until, SILENCE) as report:
         yield report

@@ -90,7 +90,7 @@ def convert(
     with console.status("converting"):
         found = columns.load(events)
         write_events(found, out)
-    console.print(f"{events} -> {out}: {', '.join(found.columns)}", markup=False)
+    console.print(f"{events} -> {out}: {', '.join(found.columns)}")
     if json is not None:
         settings = {"events": events, **columns.given()}
         row = {"out": str(out), "columns": found.columns, "skipped": found.skipped}
@@ -147,7 +147,7 @@ def split_events(
         unseen=unseen,
     )
     write_split(out, made)
-    console.print(f"{out} holds {work.describe(made)}", markup=False, soft_wrap=True)
+    console.print(f"{out} holds {work.describe(made)}", soft_wrap=True)
 
 
 @app.command()
@@ -164,7 +164,7 @@ def fetch(
 
     with counted("downloading", None) as report:
         folder = download(name, out, report)
-    console.print(f"{folder} holds {name}.  Next: {program()} train {folder}", markup=False, soft_wrap=True)
+    console.print(f"{folder} holds {name}.  Next: {program()} train {folder}", soft_wrap=True)
 
 
 @app.command()
@@ -188,9 +188,7 @@ def simulate(
         write_events(events, out)
         numbers: dict[str, Any] = events.info()
     counts = ", ".join(f"{count:,} {name}" for name, count in numbers["behaviours"].items())
-    console.print(
-        f"{out}: synthetic, {numbers['users']:,} users, {numbers['items']:,} items, {counts}", markup=False
-    )
+    console.print(f"{out}: synthetic, {numbers['users']:,} users, {numbers['items']:,} items, {counts}")
     if json is not None:
         settings = {"users": users, "items": items, "taste": taste, "seed": seed, "noise": noise}
         write_json(json, "data simulate", settings, [{"out": str(out), **numbers}])

@@ -41,6 +41,5 @@ def export(
     console.print(
         f"{out} holds model.safetensors and serve.py, which needs NumPy alone.  Next: "
         f"python {out / 'serve.py'} '{data.items[0]}'",
-        markup=False,
         soft_wrap=True,
     )

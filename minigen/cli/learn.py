@@ -98,7 +98,6 @@ def _list_chapters() -> list[dict[str, Any]]:
     )
     console.print(
         f"`{program()} learn 02` lists a chapter's exercises, `{program()} learn open 02` opens it.",
-        markup=False,
     )
     return rows
 
@@ -120,9 +119,7 @@ def _list_exercises(chapter: Chapter) -> list[dict[str, Any]]:
     print_table(f"{chapter.number} · {chapter.title}", ("exercise", "title", "state"), map(dict.values, rows))
     if rows:
         first = next((row["exercise"] for row in rows if row["state"] != "right"), 1)
-        console.print(
-            f"`{program()} learn {chapter.number} {first}` writes the file to work in.", markup=False
-        )
+        console.print(f"`{program()} learn {chapter.number} {first}` writes the file to work in.")
     return rows
 
 
@@ -144,9 +141,7 @@ def _write(chapter: Chapter, number: str, out: Path | None) -> dict[str, Any]:
     if path.exists():
         raise InputError(f"{path} is there, perhaps with your work: `{command}`, or write to another --out")
     write_text(path, sheet(text, f"Change this until `{command}` says: right"))
-    console.print(
-        f"{path} has the task and a skeleton, wrong on purpose. Change it, then: {command}", markup=False
-    )
+    console.print(f"{path} has the task and a skeleton, wrong on purpose. Change it, then: {command}")
     return {"chapter": chapter.stem, "exercise": text.number, "file": str(path)}
 
 
@@ -164,10 +159,10 @@ def _check(path: Path) -> dict[str, Any]:
     if found is None:
         raise InputError(f"{path}: no exercise asks for {', '.join(answers) or 'nothing'}; keep the names")
     words = verdict(found, answers)
-    console.print(said(words), markup=False, soft_wrap=True)
+    console.print(said(words), soft_wrap=True)
     home = next((chapter for chapter in chapters() if chapter.room == found.room), None)
     if home and not words and len(home.exercises) > found.number:
-        console.print(f"next: {program()} learn {home.number} {found.number + 1}", markup=False)
+        console.print(f"next: {program()} learn {home.number} {found.number + 1}")
     return {"exercise": _name(home, found), "right": not words, "message": words}
 
 
@@ -190,16 +185,14 @@ def _open(chapter: Chapter) -> dict[str, Any]:
     row = {"chapter": chapter.stem, "notebook": notebook, "opened": False}
     if find_spec("jupyterlab") is None:
         install = f'{Path(sys.executable).with_name("pip")} install -e ".[notebooks]"'
-        console.print(f"JupyterLab is not installed: `make lab`, or, in {root}: {install}", markup=False)
+        console.print(f"JupyterLab is not installed: `make lab`, or, in {root}: {install}")
         return row
     command = [sys.executable, "-m", "jupyterlab"]
     command += [f"--ServerApp.root_dir={root}", f"--LabApp.default_url=/lab/tree/{notebook}"]
     try:
         webbrowser.get()
     except webbrowser.Error:
-        console.print(
-            f"no browser here; where there is one: {' '.join(command)}", markup=False, soft_wrap=True
-        )
+        console.print(f"no browser here; where there is one: {' '.join(command)}", soft_wrap=True)
         return row
     subprocess.run(command, check=False)
     return row | {"opened": True}

@@ -130,7 +130,7 @@ def _open(run: Path) -> tuple[Clock, Recommender, Split]:
     from minigen.recommender.runs import read_split
 
     clock, model, split = Clock(), load_model(run), read_split(run)
-    console.print(work.describe(split), markup=False, soft_wrap=True)
+    console.print(work.describe(split), soft_wrap=True)
     return clock, model, split
 
 

@@ -51,7 +51,7 @@ def trace(
     lines = (cells for row in rows for cells in _cells(row))
     print_table(f"One step of {model}: {about}", columns, lines, rules=False)
     total = sum(call.ms for call in calls if call.depth == 0)
-    console.print(f"{len(rows)} operations, {total:.1f} ms", markup=False)
+    console.print(f"{len(rows)} operations, {total:.1f} ms")
     if json:
         write_json(json, "trace", {"model": model, "seed": seed}, rows, clock.provenance(seed))
 

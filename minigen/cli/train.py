@@ -120,7 +120,7 @@ def train(
         row["apart"] = apart.measure_apart(fitted, data, metrics)
         apart.print_apart(row["apart"])
     next_step = f"{program()} recommend {out} --user {shlex.quote(data.test.users[0])}"
-    console.print(f"The model is in {out}. Next: {next_step}", markup=False, soft_wrap=True)
+    console.print(f"The model is in {out}. Next: {next_step}", soft_wrap=True)
     if json:
         if data.validation is not None:
             row["validation"] = work.on_validation(fitted, data.validation)
