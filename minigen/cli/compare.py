@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -63,7 +62,7 @@ def compare(
     """Tune models on the validation users of EVENTS, measure them on its test users, say which to take."""
     from minigen import plots
     from minigen.cli import contest as report
-    from minigen.cli.output import console, program
+    from minigen.cli.output import command, console
     from minigen.cli.splits import make_split
     from minigen.data.behaviours import of_target
     from minigen.errors import InputError, Interrupted
@@ -124,7 +123,7 @@ def compare(
     contest.fitted(kind, winners[verdict.winner]).save(winner)
     for line in report.caveats(rows):
         console.print(line, soft_wrap=True)
-    next_step = f"{program()} recommend {winner} --user {shlex.quote(data.test.users[0])}"
+    next_step = command("recommend", winner, "--user", data.test.users[0])
     console.print(
         f"{verdict.winner} is in {winner}, a picture in {out}. Next: {next_step}",
         soft_wrap=True,

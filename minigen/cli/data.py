@@ -158,13 +158,13 @@ def fetch(
     out: Annotated[Path, typer.Option(help="Folder for the archive and its tables.")] = Path("data"),
 ) -> None:
     """Download a published set, check it against its makers' checksum, unpack it."""
-    from minigen.cli.output import console, program
+    from minigen.cli.output import command, console
     from minigen.cli.progress import counted
     from minigen.data.fetch import fetch as download
 
     with counted("downloading", None) as report:
         folder = download(name, out, report)
-    console.print(f"{folder} holds {name}.  Next: {program()} train {folder}", soft_wrap=True)
+    console.print(f"{folder} holds {name}.  Next: {command('train', folder)}", soft_wrap=True)
 
 
 @app.command()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import sys
 from collections.abc import Iterable
@@ -40,7 +41,12 @@ def program() -> str:
     called = Path(sys.argv[0])
     if called.name != "minigen":
         return "python -m minigen"
-    return os.path.relpath(called) if called.is_absolute() else str(called)
+    return shlex.quote(os.path.relpath(called) if called.is_absolute() else str(called))
+
+
+def command(*words: object) -> str:
+    """A call of minigen to be pasted: no word, wherever it is from, says anything to the shell."""
+    return f"{program()} {shlex.join(map(str, words))}"
 
 
 def print_table(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -69,7 +68,7 @@ def train(
 ) -> None:
     """Train a recommender on EVENTS (a file, or the name of an embedded set), measure it on held-out data."""
     from minigen.cli.differences import print_differences
-    from minigen.cli.output import console, program
+    from minigen.cli.output import command, console
     from minigen.cli.splits import make_split
     from minigen.data.behaviours import of_target
     from minigen.data.interactions import pairs_hash
@@ -119,7 +118,7 @@ def train(
     if data.behaviours:
         row["apart"] = apart.measure_apart(fitted, data, metrics)
         apart.print_apart(row["apart"])
-    next_step = f"{program()} recommend {out} --user {shlex.quote(data.test.users[0])}"
+    next_step = command("recommend", out, "--user", data.test.users[0])
     console.print(f"The model is in {out}. Next: {next_step}", soft_wrap=True)
     if json:
         if data.validation is not None:
