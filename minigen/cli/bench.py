@@ -202,9 +202,12 @@ def _read(path: Path) -> dict[str, Any]:
     from minigen.files import read_json
 
     document = read_json(path)
-    if not isinstance(document, dict) or document.get("command") != "bench":
-        raise InputError(f"--json {path}: holds something else than what bench measured")
-    return document
+    try:
+        if document["command"] == "bench" and all("preset" in row for row in document["rows"]):
+            return document | {key: dict(document[key]) for key in ("settings", "provenance")}
+    except (KeyError, TypeError, ValueError):
+        pass
+    raise InputError(f"--json {path}: holds something else than what bench measured")
 
 
 def _write(

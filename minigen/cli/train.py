@@ -140,7 +140,10 @@ def _rows_of(file: Path, about: dict[str, Any]) -> list[dict[str, Any]]:
     document = read_json(file)
     if not isinstance(document, dict) or document.get("settings") != about:
         raise InputError(f"{file} holds figures of other work; rows are added only to the same")
-    return document["rows"]
+    rows = document.get("rows")
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise InputError(f"{file} holds no rows to add to")
+    return rows
 
 
 def _choose(
