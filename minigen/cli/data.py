@@ -110,7 +110,7 @@ def split_events(
     duplicates: work.DuplicatesOption = "once",
     target: work.TargetOption = None,
     unseen: work.UnseenOption = False,
-    seed: Annotated[int, typer.Option(help="Seed of the split.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the split.")] = 0,
     user: UserOption = None,
     item: ItemOption = None,
     behaviour: BehaviourOption = None,
@@ -173,7 +173,7 @@ def simulate(
     users: Annotated[int, typer.Option(help="Number of users.")] = 1000,
     items: Annotated[int, typer.Option(help="Number of items.")] = 500,
     taste: Annotated[int, typer.Option(help="Dimensions of taste.")] = 8,
-    seed: Annotated[int, typer.Option(help="Seed of the random numbers.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the random numbers.")] = 0,
     noise: Annotated[float, typer.Option(help="Share of events whose item is any at random.")] = 0.0,
     json: JsonOption = None,
 ) -> None:

@@ -26,7 +26,7 @@ def trace(
         list[str] | None,
         typer.Option("--set", metavar="NAME=VALUE", help="A setting of the model; repeatable."),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of weights and noise.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of weights and noise.")] = 0,
     json: Annotated[Path | None, typer.Option(help="Write the rows to this file.")] = None,
 ) -> None:
     """Follow one training step: each operation's equation, what it returns (shape, range, bytes), its time.

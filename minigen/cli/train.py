@@ -47,7 +47,7 @@ def train(
     duplicates: work.DuplicatesOption = "once",
     target: work.TargetOption = None,
     unseen: work.UnseenOption = False,
-    seed: Annotated[int, typer.Option(help="Seed of the split and of training.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the split and of training.")] = 0,
     metrics: work.MetricsOption = None,
     json: Annotated[Path | None, typer.Option(help="Write settings and figures to this file.")] = None,
     add: Annotated[
