@@ -147,6 +147,17 @@ def test_a_place_for_the_comparison_that_is_a_file_or_anothers_is_refused(comman
         command("--budget", "1s", models="popularity", out=".")
 
 
+@pytest.mark.parametrize(
+    ("metrics", "told"),
+    [("foo", "unknown metric 'foo'"), ("recall@33", "the catalogue has 32 items"),
+     ("novelty@5", "needs the training matrix")],
+)  # fmt: skip
+def test_metrics_that_cannot_be_measured_are_told_before_any_trial(metrics, told, command, tmp_path):
+    with pytest.raises(InputError, match=told):
+        command("--budget", "1s", "--metrics", metrics)
+    assert not (tmp_path / "out" / "popularity").exists()
+
+
 DAMAGED = "[]", "{}", '{"a": 1}', "null", "3"
 
 

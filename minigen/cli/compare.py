@@ -100,7 +100,7 @@ def compare(
     n_items = len(of_target(data).items)
     (metric,) = work.within((work.VALIDATION_METRIC,), n_items)
     contest = Contest({kind: _entrant(fixed[kind], views[kind]) for kind in fixed}, metric, out, seed, _watch)
-    names = work.within(tuple(metrics.split(",")) if metrics else work.METRICS, n_items)
+    names = work.within(work.METRICS, n_items, metrics)
     rows, contenders, winners = [], {}, {}
     try:
         for kind, outcome in contest.outcomes(seconds):
