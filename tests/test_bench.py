@@ -226,6 +226,7 @@ def test_another_file_is_refused_before_anything_is_timed(text, tmp_path, monkey
         ["--events", "online-retail"],
         ["--preset", "epochs", "--events", "online-retail", "--models", "svm"],
         ["--preset", "epochs", "--events", "online-retail", "--ladder", "none.json"],
+        ["--preset", "epochs", "--events", "online-retail", "--models", "ease", "--set", "foo=1"],
     ],
 )
 def test_what_does_not_go_together_is_one_line(args, capsys):

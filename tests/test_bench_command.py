@@ -31,6 +31,20 @@ def test_the_presets_are_listed_with_what_they_are(capsys):
     assert "registers, shared memory and spills" in said
 
 
+@pytest.mark.parametrize(
+    "document",
+    [
+        *([], None, 3, {}, {"command": "bench"}),
+        {"command": "bench", "rows": [1], "settings": {}, "provenance": {}},
+        {"command": "bench", "rows": [], "settings": [1], "provenance": {}},
+    ],
+)
+def test_a_file_that_is_not_of_bench_is_refused_before_anything_is_timed(document, tmp_path, capsys):
+    (tmp_path / "b.json").write_text(json.dumps(document))
+    run("--preset", "cuda-kernels", "--json", str(tmp_path / "b.json"), code=2)
+    assert "b.json: holds something else than what bench measured" in capsys.readouterr().err
+
+
 def test_without_pytorch_a_race_against_it_says_how_to_install_it(monkeypatch, capsys):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     run("--preset", "gan-ring", "--peer", "torch", code=2)

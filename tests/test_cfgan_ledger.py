@@ -18,7 +18,7 @@ from minigen.data.published import PUBLISHED, is_cfgan_split, read_cfgan_split
 from minigen.errors import InputError, Interrupted
 from minigen.ladder import CFGAN
 from minigen.reproduce import cfgan as experiment
-from minigen.reproduce.cfgan import ALONE, FULL, RECIPE, SQUARES, VARIANTS, Ledger, summary
+from minigen.reproduce.cfgan import ALONE, FULL, RECIPE, SQUARES, VARIANTS, Ledger, kept_row, summary
 
 DATA = Path(os.environ.get("MINIGEN_DATA", Path(__file__).parents[1] / ".." / "shared" / "data"))
 
@@ -88,6 +88,13 @@ def test_the_ledger_goes_on_where_it_was_and_pairs_users_and_seeds(small_ledger,
     )
     with pytest.raises(InputError, match=r"choice\.json is of other settings"):
         list(make(tmp_path, epochs=4).rows())
+
+
+@pytest.mark.parametrize("text", ["[]", "{}", '{"a": 1}', "null", "3"])
+def test_a_kept_row_that_is_damaged_is_told(text, tmp_path):
+    (tmp_path / "row.json").write_text(text)
+    with pytest.raises(InputError, match=r"row\.json holds no row: remove it"):
+        kept_row(tmp_path / "row.json", {}, dict)
 
 
 def test_a_row_means_over_users_and_seeds():

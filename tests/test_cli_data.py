@@ -93,6 +93,30 @@ def test_a_remark_wants_a_file_to_go_into(events, tmp_path, capsys):
         assert f"{words[0]}: there is no --json to write to" in told
 
 
+@pytest.mark.parametrize(
+    "words", ["train online-retail", "data split online-retail x", "data simulate x.csv", "trace"]
+)
+def test_a_seed_below_0_is_refused(words, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as stop:
+        main([*words.split(), "--seed", "-1"])
+    assert stop.value.code == 2
+    assert "--seed" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("rows", [None, {"a": 1}, [1], 3])
+def test_a_file_without_rows_is_not_added_to(rows, events, tmp_path, capsys):
+    file = tmp_path / "f.json"
+    words = ("train", events, "--model", "popularity", "--json", file)
+    with pytest.raises(SystemExit):
+        main([*map(str, words), "--out", str(tmp_path / "one")])
+    file.write_text(json.dumps(json.loads(file.read_text("utf-8")) | {"rows": rows}), "utf-8")
+    told = refused(capsys, *words, "--out", tmp_path / "two", "--add")
+    assert f"{file} holds no rows to add to" in told
+    assert not (tmp_path / "two").exists()
+
+
 def test_the_test_part_of_a_split_is_a_file_of_its_own(events, tmp_path):
     test = tmp_path / "test.csv"
     test.write_text("user,item\nu0,i1\nu1,i1\n")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import shutil
 import sys
 from dataclasses import replace
@@ -74,6 +75,25 @@ def test_columns_of_a_table_without_a_header_are_named(run, tmp_path):
     split = read_split(tmp_path / "run")
     assert len(split.train_users) == 32
     assert split.items[:3] == ["i0", "i1", "i10"]
+
+
+@pytest.mark.parametrize("name", ["[link=http://example.com]x[/link]", "[/x]"])
+def test_the_name_of_a_split_is_no_markup(name, run, shop_run, tmp_path):
+    folder = shutil.copytree(shop_run, tmp_path / "run")
+    ids = json.loads((folder / "ids.json").read_text("utf-8"))
+    (folder / "ids.json").write_text(json.dumps(ids | {"name": name}), "utf-8")
+    assert run("evaluate", folder).startswith(f"{name}: 160 users")
+
+
+@pytest.mark.parametrize("id", ["it'em; echo PWNED 1 '", "$(id)", "two words"])
+def test_the_commands_that_are_shown_can_be_pasted(id, run, shop_run, tmp_path):
+    split, out = read_split(shop_run), tmp_path / "my runs"
+    items, users = [id, *split.items[1:]], [id, *split.test.users[1:]]
+    write_split(tmp_path / "s", replace(split, items=items, test=replace(split.test, users=users)))
+    said = run("train", tmp_path / "s", "--model", "ease", "--out", out / "a")
+    assert shlex.split(said.partition("Next: ")[2])[-4:] == ["recommend", str(out / "a"), "--user", id]
+    said = run("export", out / "a", "--out", out / "b")
+    assert shlex.split(said.partition("Next: ")[2]) == ["python", str(out / "b" / "serve.py"), id]
 
 
 def test_a_model_that_cannot_be_served_alone_says_so(run, shop_run, tmp_path, monkeypatch):
@@ -148,6 +168,7 @@ def test_the_demo_wants_a_folder(demo, tmp_path):
         (None, "/usr/lib/python/minigen/__main__.py", "python -m minigen"),
         (None, "bin/minigen", "bin/minigen"),
         (None, f"{Path.cwd()}/.venv/bin/minigen", ".venv/bin/minigen"),
+        (None, "my tools/minigen", "'my tools/minigen'"),
     ],
 )
 def test_the_next_command_is_what_a_person_can_type(found, called, wanted, monkeypatch):

@@ -147,6 +147,43 @@ def test_a_place_for_the_comparison_that_is_a_file_or_anothers_is_refused(comman
         command("--budget", "1s", models="popularity", out=".")
 
 
+@pytest.mark.parametrize(
+    ("metrics", "told"),
+    [("foo", "unknown metric 'foo'"), ("recall@33", "the catalogue has 32 items"),
+     ("novelty@5", "needs the training matrix")],
+)  # fmt: skip
+def test_metrics_that_cannot_be_measured_are_told_before_any_trial(metrics, told, command, tmp_path):
+    with pytest.raises(InputError, match=told):
+        command("--budget", "1s", "--metrics", metrics)
+    assert not (tmp_path / "out" / "popularity").exists()
+
+
+DAMAGED = "[]", "{}", '{"a": 1}', "null", "3"
+
+
+@pytest.mark.parametrize("text", DAMAGED)
+def test_what_a_contest_noted_and_was_damaged_is_told(text, command, tmp_path):
+    command("--budget", "1s", models="popularity")
+    for file, told in (("plan.json", "is no plan"), ("popularity/trial-0.json", "holds no trial")):
+        path = tmp_path / "out" / file
+        before = path.read_text()
+        path.write_text(text)
+        with pytest.raises(InputError, match=rf"{file} {told}.*: remove it, or choose another --out"):
+            command("--budget", "1s", models="popularity")
+        path.write_text(before)
+
+
+def test_trials_without_times_cannot_be_planned_by(command, tmp_path):
+    command("--budget", "1s", models="popularity")
+    (tmp_path / "out" / "plan.json").unlink()
+    file = tmp_path / "out" / "popularity" / "trial-0.json"
+    trial = json.loads(file.read_text())
+    del trial["rungs"]
+    file.write_text(json.dumps(trial))
+    with pytest.raises(InputError, match="no time of epoch 1 to plan by"):
+        command("--budget", "1s", models="popularity")
+
+
 def test_the_picture_shows_every_model_that_ran():
     rows = [
         {"model": name, "family": family, "metrics": {"ndcg@100": mean}, "se": {"ndcg@100": 0.01}} | more

@@ -111,6 +111,15 @@ def test_bad_input_is_refused_before_any_work(options, line, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize("name", ["mine.npy", "00009.npy"])
+def test_a_file_among_the_frames_that_is_none_is_told_before_training(name, tmp_path):
+    (tmp_path / "run" / "frames").mkdir(parents=True)
+    (tmp_path / "run" / "frames" / name).write_text("mine")
+    with pytest.raises(InputError, match=f"{name} is no frame of an animation"):
+        made(out=tmp_path / "run")
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["frames"]
+
+
 def test_images_are_framed_side_by_side():
     rows = np.arange(16, dtype=float)[:, None] * np.ones(6) / 20
     picture = tile(rows, (2, 3))

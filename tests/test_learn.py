@@ -117,6 +117,17 @@ def test_bad_input_is_one_line(args, words, capsys):
     assert error.count("\n") == 1
 
 
+def test_an_answer_that_leaves_is_not_right(capsys):
+    assert run("03", "1", "--out", "mine.py") == 0
+    text = Path("mine.py").read_text("utf-8")
+    name = "".join(part.partition("(")[0] for part in text.split("\ndef ")[1:2])
+    Path("mine.py").write_text(text + f"\n\ndef {name}(*args):\n    raise SystemExit(0)\n", "utf-8")
+    capsys.readouterr()
+    assert run("check", "mine.py", "--json", "row.json") == 1
+    assert "SystemExit: 0" in capsys.readouterr().out
+    assert json.loads(Path("row.json").read_text("utf-8"))["rows"][0]["right"] is False
+
+
 def test_without_the_chapters_one_line_says_so(monkeypatch, capsys, tmp_path):
     book.chapters.cache_clear()
     monkeypatch.setattr(book, "CHAPTERS", tmp_path / "none")

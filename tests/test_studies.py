@@ -55,6 +55,12 @@ def test_what_is_no_number_is_null_in_a_result_file(tmp_path):
     assert document["provenance"] == {"seconds": 0.25}
 
 
+@pytest.mark.parametrize("name", ["repeat", "diversity"])
+@pytest.mark.parametrize("k", [0, -3, 15])
+def test_a_list_longer_than_the_catalogue_is_refused(name, k, study):
+    assert study(name, "--k", k, code=2) == f"minigen: k is {k}: want 1 to 14, the size of the catalogue"
+
+
 def test_explanations_of_the_model_and_of_ease(study, tmp_path):
     rows, said = study("explanations", "--users", 12, "--plot", tmp_path / "e.png")
     assert [row["model"] for row in rows] == ["mult-vae", "ease"]

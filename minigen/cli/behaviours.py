@@ -59,7 +59,7 @@ def run_table(
 
 @contextmanager
 def _watch(what: str, epochs: int) -> Iterator[Any]:
-    console.print(what, markup=False, soft_wrap=True)
+    console.print(what, soft_wrap=True)
     if not epochs:
         yield None
         return
@@ -69,7 +69,7 @@ def _watch(what: str, epochs: int) -> Iterator[Any]:
 
 def _print(experiment: Experiment, rows: list[Row]) -> None:
     shares = ", ".join(f"{name} {share:.1%}" for name, share in experiment.shares.items())
-    console.print(f"Of what is to be found, touched before by: {shares}", markup=False, soft_wrap=True)
+    console.print(f"Of what is to be found, touched before by: {shares}", soft_wrap=True)
     metric = "ndcg@20" if "ndcg@20" in rows[0]["metrics"] else next(iter(rows[0]["metrics"]))
     cells = []
     for row in rows:
@@ -83,6 +83,5 @@ def _print(experiment: Experiment, rows: list[Row]) -> None:
             console.print(
                 f"{row['model']} minus the target alone: {d['difference']:+.4f} ± {d['se']:.4f}, "
                 f"95% {d['low']:+.4f} to {d['high']:+.4f}",
-                markup=False,
                 soft_wrap=True,
             )

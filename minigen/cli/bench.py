@@ -76,7 +76,7 @@ def bench(
         raise InputError(f"--plot: {preset} has no figure")
     before = _read(json) if json and json.exists() else None
     clock, threads = Clock(), threads or cores()
-    console.print(f"{preset}: {known[preset]}", markup=False)
+    console.print(f"{preset}: {known[preset]}")
     if preset == "growth":
         found = _growth(threads)
     elif preset == "ladder":
@@ -110,7 +110,7 @@ def _race(preset: str, peer: str | None, threads: int, rounds: int) -> Measured:
     if peer and find_spec("torch") is None:
         raise InputError("--peer torch: PyTorch is not here; pip install 'minigen[oracle]'")
     backends = PRESETS[preset].ours + (PRESETS[preset].peers if peer else ())
-    console.print(f"{threads} threads, float32: {', '.join(backends)}", markup=False)
+    console.print(f"{threads} threads, float32: {', '.join(backends)}")
     with counted("Rounds", rounds) as report:
         rows, roofline = race(preset, backends, threads=threads, rounds=rounds, report=report)
 
@@ -130,7 +130,6 @@ def _race(preset: str, peer: str | None, threads: int, rounds: int) -> Measured:
     console.print(
         f"floor: products at {roofline.gflops:.0f} GFLOP/s, memory at {roofline.gb_per_second:.1f} GB/s, "
         "the best seen in this run; each round is held to its own",
-        markup=False,
     )
     about = {"threads": threads, "peer": peer, "rounds": rounds, **roofline._asdict()}
     return Measured(rows, about, race_figure)
@@ -203,9 +202,12 @@ def _read(path: Path) -> dict[str, Any]:
     from minigen.files import read_json
 
     document = read_json(path)
-    if not isinstance(document, dict) or document.get("command") != "bench":
-        raise InputError(f"--json {path}: holds something else than what bench measured")
-    return document
+    try:
+        if document["command"] == "bench" and all("preset" in row for row in document["rows"]):
+            return document | {key: dict(document[key]) for key in ("settings", "provenance")}
+    except (KeyError, TypeError, ValueError):
+        pass
+    raise InputError(f"--json {path}: holds something else than what bench measured")
 
 
 def _write(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -63,7 +62,7 @@ def compare(
     """Tune models on the validation users of EVENTS, measure them on its test users, say which to take."""
     from minigen import plots
     from minigen.cli import contest as report
-    from minigen.cli.output import console, program
+    from minigen.cli.output import command, console
     from minigen.cli.splits import make_split
     from minigen.data.behaviours import of_target
     from minigen.errors import InputError, Interrupted
@@ -101,7 +100,7 @@ def compare(
     n_items = len(of_target(data).items)
     (metric,) = work.within((work.VALIDATION_METRIC,), n_items)
     contest = Contest({kind: _entrant(fixed[kind], views[kind]) for kind in fixed}, metric, out, seed, _watch)
-    names = work.within(tuple(metrics.split(",")) if metrics else work.METRICS, n_items)
+    names = work.within(work.METRICS, n_items, metrics)
     rows, contenders, winners = [], {}, {}
     try:
         for kind, outcome in contest.outcomes(seconds):
@@ -123,14 +122,13 @@ def compare(
     write_split(winner, views[kind])
     contest.fitted(kind, winners[verdict.winner]).save(winner)
     for line in report.caveats(rows):
-        console.print(line, markup=False, soft_wrap=True)
-    next_step = f"{program()} recommend {winner} --user {shlex.quote(data.test.users[0])}"
+        console.print(line, soft_wrap=True)
+    next_step = command("recommend", winner, "--user", data.test.users[0])
     console.print(
         f"{verdict.winner} is in {winner}, a picture in {out}. Next: {next_step}",
-        markup=False,
         soft_wrap=True,
     )
-    console.print(verdict.text, markup=False, soft_wrap=True)
+    console.print(verdict.text, soft_wrap=True)
     if json:
         about = asked | {"events": str(events), "split": data.name, "budget_seconds": seconds}
         about |= {"metric": metric, "verdict": verdict._asdict()}
@@ -188,6 +186,6 @@ def _watch(what: str, until: int) -> Iterator[Any]:
     from minigen.cli.output import console
     from minigen.cli.progress import SILENCE, progress
 
-    console.print(f"{what}: up to epoch {until}", markup=False, soft_wrap=True)
+    console.print(f"{what}: up to epoch {until}", soft_wrap=True)
     with progress(until, SILENCE) as report:
         yield report

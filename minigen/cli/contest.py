@@ -56,7 +56,7 @@ def say(row: dict[str, Any]) -> None:
     from minigen.cli.output import console
 
     what = f"did not run: {row['error']}" if not row["metrics"] else _told(row)
-    console.print(f"{row['model']} {what}", markup=False, soft_wrap=True)
+    console.print(f"{row['model']} {what}", soft_wrap=True)
 
 
 def _told(row: dict[str, Any]) -> str:

@@ -90,7 +90,7 @@ def convert(
     with console.status("converting"):
         found = columns.load(events)
         write_events(found, out)
-    console.print(f"{events} -> {out}: {', '.join(found.columns)}", markup=False)
+    console.print(f"{events} -> {out}: {', '.join(found.columns)}")
     if json is not None:
         settings = {"events": events, **columns.given()}
         row = {"out": str(out), "columns": found.columns, "skipped": found.skipped}
@@ -110,7 +110,7 @@ def split_events(
     duplicates: work.DuplicatesOption = "once",
     target: work.TargetOption = None,
     unseen: work.UnseenOption = False,
-    seed: Annotated[int, typer.Option(help="Seed of the split.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the split.")] = 0,
     user: UserOption = None,
     item: ItemOption = None,
     behaviour: BehaviourOption = None,
@@ -147,7 +147,7 @@ def split_events(
         unseen=unseen,
     )
     write_split(out, made)
-    console.print(f"{out} holds {work.describe(made)}", markup=False, soft_wrap=True)
+    console.print(f"{out} holds {work.describe(made)}", soft_wrap=True)
 
 
 @app.command()
@@ -158,13 +158,13 @@ def fetch(
     out: Annotated[Path, typer.Option(help="Folder for the archive and its tables.")] = Path("data"),
 ) -> None:
     """Download a published set, check it against its makers' checksum, unpack it."""
-    from minigen.cli.output import console, program
+    from minigen.cli.output import command, console
     from minigen.cli.progress import counted
     from minigen.data.fetch import fetch as download
 
     with counted("downloading", None) as report:
         folder = download(name, out, report)
-    console.print(f"{folder} holds {name}.  Next: {program()} train {folder}", markup=False, soft_wrap=True)
+    console.print(f"{folder} holds {name}.  Next: {command('train', folder)}", soft_wrap=True)
 
 
 @app.command()
@@ -173,7 +173,7 @@ def simulate(
     users: Annotated[int, typer.Option(help="Number of users.")] = 1000,
     items: Annotated[int, typer.Option(help="Number of items.")] = 500,
     taste: Annotated[int, typer.Option(help="Dimensions of taste.")] = 8,
-    seed: Annotated[int, typer.Option(help="Seed of the random numbers.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the random numbers.")] = 0,
     noise: Annotated[float, typer.Option(help="Share of events whose item is any at random.")] = 0.0,
     json: JsonOption = None,
 ) -> None:
@@ -188,9 +188,7 @@ def simulate(
         write_events(events, out)
         numbers: dict[str, Any] = events.info()
     counts = ", ".join(f"{count:,} {name}" for name, count in numbers["behaviours"].items())
-    console.print(
-        f"{out}: synthetic, {numbers['users']:,} users, {numbers['items']:,} items, {counts}", markup=False
-    )
+    console.print(f"{out}: synthetic, {numbers['users']:,} users, {numbers['items']:,} items, {counts}")
     if json is not None:
         settings = {"users": users, "items": items, "taste": taste, "seed": seed, "noise": noise}
         write_json(json, "data simulate", settings, [{"out": str(out), **numbers}])

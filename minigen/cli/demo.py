@@ -37,9 +37,9 @@ def demo(
     rows = show.compare()
     show.recommend(customer)
     show.write_report()
-    console.print(f"\nWritten to {out}/: report.html, four plots, and the model in run/. Next:", markup=False)
+    console.print(f"\nWritten to {out}/: report.html, four plots, and the model in run/. Next:")
     for line in show.next_steps():
-        console.print(f"  {line}", markup=False, soft_wrap=True)
+        console.print(f"  {line}", soft_wrap=True)
     if json:
         about = {"protocol": show.split.name, "data_hash": show.split.hash, "customer": show.customer}
         write_json(json, "demo", about, rows, clock.provenance(seed, show.split.hash))

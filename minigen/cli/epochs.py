@@ -23,9 +23,13 @@ def measure_epochs(
     from minigen.recommender.runs import write_split
 
     chosen, known = {}, _settings_in(ladder) if ladder else {}
-    for name in map(str.strip, models.split(",")):
-        kind = model_class(name)
-        own = [pair for pair in pairs if pair.partition("=")[0] in kind().settings]
+    kinds = {name: model_class(name) for name in map(str.strip, models.split(","))}
+    settings = {name: kind().settings for name, kind in kinds.items()}
+    for pair in pairs:
+        if not any(_named(pair) in has for has in settings.values()):
+            parse_settings(next(iter(kinds.values())), [pair])  # which says what it has instead
+    for name, kind in kinds.items():
+        own = [pair for pair in pairs if _named(pair) in settings[name]]
         chosen[name] = known[name] if name in known else parse_settings(kind, own)
         kind(**chosen[name])  # a bad value is said before the data is worked on
     data = make_split(events, Columns())
@@ -51,6 +55,10 @@ def measure_epochs(
     columns = ("model", "backend", "an epoch, s", "of CPU", "before it, or the whole fit, s", "peak MB")
     print_table("Time and memory of an epoch", columns, cells, rules=False)
     return rows
+
+
+def _named(pair: str) -> str:
+    return pair.partition("=")[0].strip().replace("-", "_")
 
 
 def _settings_in(ladder: Path) -> dict[str, dict[str, Any]]:

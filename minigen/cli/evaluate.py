@@ -113,7 +113,7 @@ def _print_published(known: Protocol | None, published: list[Published]) -> None
     if known is None:
         console.print("No protocol has this work: no published row may stand beside it.")
         return
-    console.print(f"This is the work of {known.name}: {known.about}.", markup=False, soft_wrap=True)
+    console.print(f"This is the work of {known.name}: {known.about}.", soft_wrap=True)
     if published:
         cells = [
             [row.model, *(f"{figure:.4g}" for figure in row.metrics.values()), row.source, row.note]

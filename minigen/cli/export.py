@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -38,9 +39,8 @@ def export(
     with writing(out / "model.safetensors") as beside:
         beside.write_bytes(save(arrays, metadata=about))
     write_text(out / "serve.py", Path(serve.__file__).read_text("utf-8"))
+    next_step = shlex.join(["python", str(out / "serve.py"), data.items[0]])
     console.print(
-        f"{out} holds model.safetensors and serve.py, which needs NumPy alone.  Next: "
-        f"python {out / 'serve.py'} '{data.items[0]}'",
-        markup=False,
+        f"{out} holds model.safetensors and serve.py, which needs NumPy alone.  Next: {next_step}",
         soft_wrap=True,
     )

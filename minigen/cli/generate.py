@@ -68,7 +68,7 @@ def generate(
     clock = Clock()
     runs = plan_runs(model, settings or [], vary, seed, seeds)
     table = load_vectors(data)
-    console.print(table.describe(), markup=False)
+    console.print(table.describe())
     rows = []
     for folder, chosen in runs:
         with work.watched(debug_numerics):
@@ -76,7 +76,7 @@ def generate(
         print_runs([rows[-1]])
     if len(rows) > 1:
         print_runs(rows)
-    console.print(f"The pictures are in {out}", markup=False)
+    console.print(f"The pictures are in {out}")
     if json:
         about = {"data": data, "data_hash": table.hash, "vary": vary, "seeds": [*range(seed, seed + seeds)]}
         write_json(json, "generate", about, rows, clock.provenance(seed, table.hash))

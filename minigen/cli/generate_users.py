@@ -61,7 +61,7 @@ def users(
     rng = np.random.default_rng(seed)
     made = sample_users(model, data, n, rng, source, history, chain)
     write_events(events_of(made, data), out)
-    console.print(f"{out}: {n:,} synthetic users, {made.rows.nnz:,} events", markup=False, soft_wrap=True)
+    console.print(f"{out}: {n:,} synthetic users, {made.rows.nnz:,} events", soft_wrap=True)
     row: dict[str, Any] = {"model": model.id, "family": model.family, "settings": model.settings}
     row |= {"source": source if user is None else "user", "users": n}
     if report and user is None:

@@ -52,6 +52,8 @@ def run_once(
     fitted.start(data.train)
     shown = SHOWN_POINTS if data.shape is None else SHOWN_IMAGES
     frames = out / "frames"
+    shape = shown, data.train.shape[1]
+    _kept(frames, shape)  # what is no frame is said before hours of training
     every = max(1, config.epochs // FRAMES)
 
     def draw(n: int) -> Array:
@@ -83,8 +85,7 @@ def run_once(
     if data.shape is not None:
         for name, grid in fitted.pictures(data.test, np.random.default_rng([config.seed, 4])).items():
             write_picture(out / f"{name}.png", grid, data.shape, data.test)
-    kept = [(f"epoch {int(file.stem)}", np.load(file)) for file in sorted(frames.glob("*.npy"))]
-    write_animation(out / "training.gif", kept, data.shape, data.test)
+    write_animation(out / "training.gif", _kept(frames, shape), data.shape, data.test)
     return {
         "model": fitted.id,
         "family": "generative",
@@ -94,6 +95,19 @@ def run_once(
         "seconds": round(seconds, 2),
         "cpu_seconds": round(cpu_seconds, 2),
     }
+
+
+def _kept(frames: Path, shape: tuple[int, int]) -> list[tuple[str, Array]]:
+    """The titles and frames of an animation; raises InputError for another file among them."""
+    from minigen.errors import InputError
+
+    kept = []
+    for file in sorted(frames.glob("*.npy")):
+        try:
+            kept.append((f"epoch {int(file.stem)}", np.load(file).reshape(shape)))
+        except (ValueError, EOFError):
+            raise InputError(f"{file} is no frame of an animation: remove it") from None
+    return kept
 
 
 def print_runs(rows: list[dict[str, Any]]) -> None:

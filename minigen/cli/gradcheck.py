@@ -74,10 +74,10 @@ def _gradients(chosen: list[str]) -> tuple[list[dict], dict, bool]:
         f"{c}: {text}" for c, text in results if text
     ]
     for line in wrong:
-        console.print(line, markup=False)
+        console.print(line)
     if len(chosen) == 1:
         for check in (check for check, text in results if not text):
-            console.print(f"{check}: passed", markup=False)
+            console.print(f"{check}: passed")
     console.print(
         f"gradients right: {sum(row['ok'] for row in rows)}/{len(rows)}; "
         f"contract and meaning: {sum(not text for _, text in results)}/{len(results)}"
@@ -149,11 +149,11 @@ def _side_by_side(name: str, out: Path, seed: int) -> tuple[list[dict], bool]:
         raise InputError(f"--out {out}: is a file, not a folder for the picture")
     family, quantity = FAMILIES[mutant.quantity], catalogue()[mutant.quantity]
     title = f"{mutant.name}: {mutant.what}"
-    console.print(title, markup=False)
+    console.print(title)
     sides = []
     for word, planted in (("right", False), ("broken", True)):
         scene = family.build(mutant, planted, seed, None)
-        console.print(f"{family.title}, {word}: {scene.epochs} epochs", markup=False)
+        console.print(f"{family.title}, {word}: {scene.epochs} epochs")
         with progress(scene.epochs) as report:
             sides.append(run(scene, report))
     verdict = Verdict(mutant, failures(mutant.plant(quantity)))
@@ -168,10 +168,10 @@ def _side_by_side(name: str, out: Path, seed: int) -> tuple[list[dict], bool]:
             for key, figure in family.figures.items()
         ),
     )
-    console.print("\n".join(words), markup=False)
+    console.print("\n".join(words))
     picture = out / f"{mutant.name}.png"
     save(side_by_side(title, sides, words), picture)
-    console.print(f"The picture is in {picture}", markup=False)
+    console.print(f"The picture is in {picture}")
     rows = [
         {"side": side, "mutant": mutant.name, "model": family.title, "metrics": trained.figures}
         | {"looks_fine": looks, "stopped": trained.stopped, "seconds": round(trained.seconds, 1)}
@@ -202,9 +202,9 @@ def _print_names() -> None:
         return FAMILIES[mutant.quantity].title
 
     for model, slips in groupby(sorted(trainable(), key=title), title):
-        console.print(f"\n{model}", markup=False)
+        console.print(f"\n{model}")
         for mutant in slips:
-            console.print(f"  {mutant.name}: {mutant.what}", markup=False, soft_wrap=True)
+            console.print(f"  {mutant.name}: {mutant.what}", soft_wrap=True)
 
 
 def _print_table(title: str, columns: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:

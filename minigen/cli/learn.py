@@ -75,7 +75,7 @@ def _state(chapter: Chapter, text: Text, tried: dict[str, bool]) -> str:
 
 
 def _list_chapters() -> list[dict[str, Any]]:
-    from minigen.cli.output import console, print_table, program
+    from minigen.cli.output import command, console, print_table
     from minigen.exercises.progress import tried
 
     known, rows = tried(), []
@@ -97,8 +97,8 @@ def _list_chapters() -> list[dict[str, Any]]:
         ((row["chapter"], row["title"], row["takes"], _tally(row)) for row in rows),
     )
     console.print(
-        f"`{program()} learn 02` lists a chapter's exercises, `{program()} learn open 02` opens it.",
-        markup=False,
+        f"`{command('learn', '02')}` lists a chapter's exercises, "
+        f"`{command('learn', 'open', '02')}` opens it.",
     )
     return rows
 
@@ -109,7 +109,7 @@ def _tally(row: dict[str, Any]) -> str:
 
 
 def _list_exercises(chapter: Chapter) -> list[dict[str, Any]]:
-    from minigen.cli.output import console, print_table, program
+    from minigen.cli.output import command, console, print_table
     from minigen.exercises.progress import tried
 
     known = tried()
@@ -120,15 +120,13 @@ def _list_exercises(chapter: Chapter) -> list[dict[str, Any]]:
     print_table(f"{chapter.number} · {chapter.title}", ("exercise", "title", "state"), map(dict.values, rows))
     if rows:
         first = next((row["exercise"] for row in rows if row["state"] != "right"), 1)
-        console.print(
-            f"`{program()} learn {chapter.number} {first}` writes the file to work in.", markup=False
-        )
+        console.print(f"`{command('learn', chapter.number, first)}` writes the file to work in.")
     return rows
 
 
 def _write(chapter: Chapter, number: str, out: Path | None) -> dict[str, Any]:
     """Write an exercise to a file that is not there yet."""
-    from minigen.cli.output import console, program
+    from minigen.cli.output import command, console
     from minigen.errors import InputError
     from minigen.exercises.sheet import sheet
     from minigen.files import write_text
@@ -138,21 +136,19 @@ def _write(chapter: Chapter, number: str, out: Path | None) -> dict[str, Any]:
         count = len(chapter.exercises)
         raise InputError(f"chapter {chapter.number} has exercises 1 to {count}, and no {number}")
     path = out or Path(f"exercise-{chapter.number}-{number}.py")
-    command = f"{program()} learn check {path}"
+    check = command("learn", "check", path)
     if path.suffix != ".py":
         raise InputError(f"{path}: want a name that ends in .py")
     if path.exists():
-        raise InputError(f"{path} is there, perhaps with your work: `{command}`, or write to another --out")
-    write_text(path, sheet(text, f"Change this until `{command}` says: right"))
-    console.print(
-        f"{path} has the task and a skeleton, wrong on purpose. Change it, then: {command}", markup=False
-    )
+        raise InputError(f"{path} is there, perhaps with your work: `{check}`, or write to another --out")
+    write_text(path, sheet(text, f"Change this until `{check}` says: right"))
+    console.print(f"{path} has the task and a skeleton, wrong on purpose. Change it, then: {check}")
     return {"chapter": chapter.stem, "exercise": text.number, "file": str(path)}
 
 
 def _check(path: Path) -> dict[str, Any]:
     """Judge a file, and say what comes next."""
-    from minigen.cli.output import console, program
+    from minigen.cli.output import command, console
     from minigen.errors import InputError
     from minigen.exercises.chapters import chapters
     from minigen.exercises.judge import said, verdict
@@ -164,10 +160,10 @@ def _check(path: Path) -> dict[str, Any]:
     if found is None:
         raise InputError(f"{path}: no exercise asks for {', '.join(answers) or 'nothing'}; keep the names")
     words = verdict(found, answers)
-    console.print(said(words), markup=False, soft_wrap=True)
+    console.print(said(words), soft_wrap=True)
     home = next((chapter for chapter in chapters() if chapter.room == found.room), None)
     if home and not words and len(home.exercises) > found.number:
-        console.print(f"next: {program()} learn {home.number} {found.number + 1}", markup=False)
+        console.print(f"next: {command('learn', home.number, found.number + 1)}")
     return {"exercise": _name(home, found), "right": not words, "message": words}
 
 
@@ -177,6 +173,7 @@ def _name(home: Chapter | None, found: Exercise) -> str:
 
 def _open(chapter: Chapter) -> dict[str, Any]:
     """Open the notebook in JupyterLab, or print how, where there is no browser."""
+    import shlex
     import subprocess
     import sys
     import webbrowser
@@ -189,17 +186,15 @@ def _open(chapter: Chapter) -> dict[str, Any]:
     notebook = f"notebooks/{chapter.stem}.ipynb"
     row = {"chapter": chapter.stem, "notebook": notebook, "opened": False}
     if find_spec("jupyterlab") is None:
-        install = f'{Path(sys.executable).with_name("pip")} install -e ".[notebooks]"'
-        console.print(f"JupyterLab is not installed: `make lab`, or, in {root}: {install}", markup=False)
+        install = shlex.join([str(Path(sys.executable).with_name("pip")), "install", "-e", ".[notebooks]"])
+        console.print(f"JupyterLab is not installed: `make lab`, or, in {root}: {install}")
         return row
-    command = [sys.executable, "-m", "jupyterlab"]
-    command += [f"--ServerApp.root_dir={root}", f"--LabApp.default_url=/lab/tree/{notebook}"]
+    words = [sys.executable, "-m", "jupyterlab"]
+    words += [f"--ServerApp.root_dir={root}", f"--LabApp.default_url=/lab/tree/{notebook}"]
     try:
         webbrowser.get()
     except webbrowser.Error:
-        console.print(
-            f"no browser here; where there is one: {' '.join(command)}", markup=False, soft_wrap=True
-        )
+        console.print(f"no browser here; where there is one: {shlex.join(words)}", soft_wrap=True)
         return row
-    subprocess.run(command, check=False)
+    subprocess.run(words, check=False)
     return row | {"opened": True}

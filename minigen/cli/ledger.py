@@ -44,7 +44,7 @@ def run_ledger(folder: Path, runs: Path, seeds: int, settings: dict[str, Any], j
 
 @contextmanager
 def _watch(what: str, epochs: int) -> Iterator[Any]:
-    console.print(f"{what}: at most {epochs} epochs", markup=False, soft_wrap=True)
+    console.print(f"{what}: at most {epochs} epochs", soft_wrap=True)
     with progress(epochs, SILENCE) as report:
         yield report
 
@@ -61,7 +61,7 @@ def _print(ledger: Ledger, rows: list[Row], published: list[Published]) -> None:
         "Means over users and seeds ± standard error over users", ["model", *METRICS, "seeds"], cells, False
     )
     for line in verdict(ledger, rows, published):
-        console.print(line, markup=False, soft_wrap=True)
+        console.print(line, soft_wrap=True)
 
 
 def verdict(ledger: Ledger, rows: list[Row], published: list[Published]) -> list[str]:

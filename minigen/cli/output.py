@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import sys
 from collections.abc import Iterable
@@ -17,7 +18,10 @@ from minigen.errors import printable
 
 
 class _Console(Console):
-    """A console on which text from the data stays text: no character of it steers the terminal."""
+    """A console on which text from the data stays text: no character of it steers the terminal.
+
+    Nor does markup, such as [link=...]: whoever wants a style prints a `Text` that has it.
+    """
 
     def print(self, *objects: Any, **options: Any) -> None:
         super().print(*(printable(o) if isinstance(o, str) else o for o in objects), **options)
@@ -25,7 +29,9 @@ class _Console(Console):
 
 # The cell `!minigen ...` of a notebook gives a terminal that keeps every frame of a moving bar: it is none.
 _in_a_notebook = "JPY_PARENT_PID" in os.environ
-console = _Console(highlight=False, force_terminal=False if _in_a_notebook else None)
+console = _Console(
+    highlight=False, markup=False, emoji=False, force_terminal=False if _in_a_notebook else None
+)
 
 
 def program() -> str:
@@ -35,7 +41,12 @@ def program() -> str:
     called = Path(sys.argv[0])
     if called.name != "minigen":
         return "python -m minigen"
-    return os.path.relpath(called) if called.is_absolute() else str(called)
+    return shlex.quote(os.path.relpath(called) if called.is_absolute() else str(called))
+
+
+def command(*words: object) -> str:
+    """A call of minigen to be pasted: no word, wherever it is from, says anything to the shell."""
+    return f"{program()} {shlex.join(map(str, words))}"
 
 
 def print_table(

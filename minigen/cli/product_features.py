@@ -37,7 +37,7 @@ def product_features(
     for seed in range(seeds):
         run = cold_items.run(split, features, lambda s: MultVAE(**SETTINGS, epochs=60, seed=s), seed)
         found.append(run)
-        console.print(f"seed {seed}: chosen on validation: {run.chosen}", markup=False, soft_wrap=True)
+        console.print(f"seed {seed}: chosen on validation: {run.chosen}", soft_wrap=True)
     rows = [
         row
         for work in ("cold", "warm")
@@ -59,7 +59,7 @@ def product_features(
         f"95% interval {last['low']:+.4f} to {last['high']:+.4f}"
     )
     for line in example(found[0], split, features, words, edges):
-        console.print(line, markup=False, soft_wrap=True)
+        console.print(line, soft_wrap=True)
     if json:
         about = {"study": "product-features", "split": split.name, "seeds": seeds}
         about |= {"model": SETTINGS, "chosen": [one.chosen for one in found]}

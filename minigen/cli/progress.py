@@ -44,7 +44,7 @@ def progress(epochs: int, silence: float = 10.0) -> Iterator[Callable[[State, di
         bar.update(task, completed=state.epoch, figures=figures)
         if bar.disable and (monotonic() - said[0] >= silence or state.finished):
             said[0] = monotonic()
-            console.print(f"epoch {state.epoch}/{epochs}: {figures}", markup=False, soft_wrap=True)
+            console.print(f"epoch {state.epoch}/{epochs}: {figures}", soft_wrap=True)
 
     with nullcontext() if bar.disable else bar:  # older versions end one that is off with an empty line
         yield report

@@ -124,7 +124,7 @@ def _application(
     from minigen.errors import InputError
 
     def say(text: str) -> None:
-        console.print(text, markup=False, soft_wrap=True)
+        console.print(text, soft_wrap=True)
 
     if AUTO in (repeat, diversity) and data.validation is None:
         raise InputError("auto: the run has no validation users to choose by")
@@ -183,9 +183,7 @@ def _allowed(
         mask, strange = filters.available(data, listed)
         masks.append(mask)
         if strange:
-            console.print(
-                f"{strange} of {len(listed)} lines of {unavailable} name no item of the run.", markup=False
-            )
+            console.print(f"{strange} of {len(listed)} lines of {unavailable} name no item of the run.")
     if name is not None:
         masks.append(filters.named(data, name))
     if table is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,7 @@ import numpy as np
 
 from minigen import plots
 from minigen.cli import work
-from minigen.cli.output import console, print_table, program
+from minigen.cli.output import command, console, print_table
 from minigen.cli.progress import progress
 from minigen.data import protocol_split
 from minigen.errors import InputError
@@ -141,12 +140,12 @@ class Showcase:
     def next_steps(self) -> list[str]:
         """Commands that go on from here."""
         popular = np.argsort(-np.asarray(self.split.train.sum(axis=0)).ravel(), kind="stable")
-        names = " ".join(shlex.quote(self._name(i)) for i in popular[[1, 4]])
+        names = [self._name(i) for i in popular[[1, 4]]]
         return [
-            f"{program()} recommend {self.out / 'run'} --items {names}",
-            f"{program()} recommend {self.out / 'run'} --user {self.customer}",
-            f"{program()} gradcheck --mutants",
-            f"{program()} train YOUR.csv --user CUSTOMER --item PRODUCT --out run",
+            command("recommend", self.out / "run", "--items", *names),
+            command("recommend", self.out / "run", "--user", self.customer),
+            command("gradcheck", "--mutants"),
+            command("train", "YOUR.csv", "--user", "CUSTOMER", "--item", "PRODUCT", "--out", "run"),
         ]
 
     def _pictures(self, history: Any, behaviour: Any, order: Any) -> None:

@@ -34,7 +34,7 @@ def repeat(run: RunArgument, k: int = 10, json: JsonOption = None) -> None:
     """Old and new in one list: the share of the history that validation users choose (split: rebuy)."""
     from minigen.application import studies
 
-    clock, model, split = _open(run)
+    clock, model, split = _open(run, k)
     rows = studies.repeats(model, split, k)
     _print(f"History and generated behaviour in one list of {k}", rows, ("share",))
     _write(json, "repeat", run, split, rows, clock)
@@ -49,7 +49,7 @@ def diversity(run: RunArgument, k: int = 10, json: JsonOption = None, plot: Plot
     from minigen.application.item_features import name_ngrams
     from minigen.plots.studies import trade_figure
 
-    clock, model, split = _open(run)
+    clock, model, split = _open(run, k)
     buyers = unit_rows(split.train.T.tocsr())
     kinds = {"buyers": buyers}
     if hasattr(model, "codes"):
@@ -122,15 +122,18 @@ def explanations(
 app.command("product-features")(product_features.product_features)
 
 
-def _open(run: Path) -> tuple[Clock, Recommender, Split]:
+def _open(run: Path, k: int = 1) -> tuple[Clock, Recommender, Split]:
     from minigen.cli import work
     from minigen.cli.output import console
+    from minigen.errors import InputError
     from minigen.ladder import load_model
     from minigen.provenance import Clock
     from minigen.recommender.runs import read_split
 
     clock, model, split = Clock(), load_model(run), read_split(run)
-    console.print(work.describe(split), markup=False, soft_wrap=True)
+    if not 1 <= k <= len(split.items):
+        raise InputError(f"k is {k}: want 1 to {len(split.items)}, the size of the catalogue")
+    console.print(work.describe(split), soft_wrap=True)
     return clock, model, split
 
 

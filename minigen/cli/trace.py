@@ -26,7 +26,7 @@ def trace(
         list[str] | None,
         typer.Option("--set", metavar="NAME=VALUE", help="A setting of the model; repeatable."),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of weights and noise.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of weights and noise.")] = 0,
     json: Annotated[Path | None, typer.Option(help="Write the rows to this file.")] = None,
 ) -> None:
     """Follow one training step: each operation's equation, what it returns (shape, range, bytes), its time.
@@ -51,7 +51,7 @@ def trace(
     lines = (cells for row in rows for cells in _cells(row))
     print_table(f"One step of {model}: {about}", columns, lines, rules=False)
     total = sum(call.ms for call in calls if call.depth == 0)
-    console.print(f"{len(rows)} operations, {total:.1f} ms", markup=False)
+    console.print(f"{len(rows)} operations, {total:.1f} ms")
     if json:
         write_json(json, "trace", {"model": model, "seed": seed}, rows, clock.provenance(seed))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -48,7 +47,7 @@ def train(
     duplicates: work.DuplicatesOption = "once",
     target: work.TargetOption = None,
     unseen: work.UnseenOption = False,
-    seed: Annotated[int, typer.Option(help="Seed of the split and of training.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the split and of training.")] = 0,
     metrics: work.MetricsOption = None,
     json: Annotated[Path | None, typer.Option(help="Write settings and figures to this file.")] = None,
     add: Annotated[
@@ -69,7 +68,7 @@ def train(
 ) -> None:
     """Train a recommender on EVENTS (a file, or the name of an embedded set), measure it on held-out data."""
     from minigen.cli.differences import print_differences
-    from minigen.cli.output import console, program
+    from minigen.cli.output import command, console
     from minigen.cli.splits import make_split
     from minigen.data.behaviours import of_target
     from minigen.data.interactions import pairs_hash
@@ -119,8 +118,8 @@ def train(
     if data.behaviours:
         row["apart"] = apart.measure_apart(fitted, data, metrics)
         apart.print_apart(row["apart"])
-    next_step = f"{program()} recommend {out} --user {shlex.quote(data.test.users[0])}"
-    console.print(f"The model is in {out}. Next: {next_step}", markup=False, soft_wrap=True)
+    next_step = command("recommend", out, "--user", data.test.users[0])
+    console.print(f"The model is in {out}. Next: {next_step}", soft_wrap=True)
     if json:
         if data.validation is not None:
             row["validation"] = work.on_validation(fitted, data.validation)
@@ -141,7 +140,10 @@ def _rows_of(file: Path, about: dict[str, Any]) -> list[dict[str, Any]]:
     document = read_json(file)
     if not isinstance(document, dict) or document.get("settings") != about:
         raise InputError(f"{file} holds figures of other work; rows are added only to the same")
-    return document["rows"]
+    rows = document.get("rows")
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise InputError(f"{file} holds no rows to add to")
+    return rows
 
 
 def _choose(

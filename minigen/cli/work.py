@@ -160,8 +160,15 @@ def measure(model: Recommender, held: HeldOut, metrics: str | None = None) -> di
     return result.row(model.id, model.family, model.settings, **beside_its_path(model, held, result))
 
 
-def within(metrics: tuple[str, ...], n_items: int) -> tuple[str, ...]:
-    """The metrics with no list longer than the catalogue."""
+def within(metrics: tuple[str, ...], n_items: int, asked: str | None = None) -> tuple[str, ...]:
+    """The metrics that are `asked` for; else `metrics`, with no list longer than the catalogue.
+
+    Raises InputError where what is asked for cannot be measured.
+    """
+    from minigen.evaluation.evaluate import read_metrics
+
+    if asked:
+        return tuple(map(str, dict.fromkeys(read_metrics(asked.split(","), n_items))))
     parts = (metric.partition("@") for metric in metrics)
     return tuple(dict.fromkeys(f"{name}@{min(int(k), n_items)}" for name, _, k in parts))
 

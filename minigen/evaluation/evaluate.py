@@ -95,9 +95,10 @@ def evaluate(
     Raises InputError for an unknown metric, k above M, novelty without `train`, scores that are NaN or of
     another shape, or where no user has a target.
     """
-    wanted = [parse_metric(text) for text in metrics]
     n_items = held.target.shape[1]
-    _check(wanted, n_items, batch, train)
+    wanted = read_metrics(metrics, n_items, train)
+    if batch < 1:
+        raise InputError(f"batch: want at least 1, got {batch}")
     alive = np.unique(row_of_each(held.target)[held.target.data > 0])
     if not alive.size:
         raise InputError("no held-out user has anything to be found")
@@ -126,11 +127,11 @@ def evaluate(
     )
 
 
-def _check(wanted: list[Metric], n_items: int, batch: int, train: csr_matrix | None) -> None:
+def read_metrics(texts: Iterable[str], n_items: int, train: csr_matrix | None = None) -> list[Metric]:
+    """The metrics of these names, which `evaluate` can measure; raises InputError as it does."""
+    wanted = [parse_metric(text) for text in texts]
     if not wanted:
         raise InputError("no metric is asked for")
-    if batch < 1:
-        raise InputError(f"batch: want at least 1, got {batch}")
     for m in wanted:
         if m.k > n_items:
             raise InputError(f"{m}: the catalogue has {n_items} items")
@@ -138,6 +139,7 @@ def _check(wanted: list[Metric], n_items: int, batch: int, train: csr_matrix | N
             raise InputError(f"{m} needs the training matrix, to know how popular items are")
     if train is not None and train.shape[1] != n_items:
         raise InputError(f"train has {train.shape[1]} items, the held-out users have {n_items}")
+    return wanted
 
 
 def _rank(model: Scorer, fold_in: csr_matrix, depth: int, exclude_seen: bool) -> np.ndarray:

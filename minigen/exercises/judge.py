@@ -38,14 +38,14 @@ def verdict(found: Exercise, answers: Mapping[str, Callable[..., Any]]) -> str:
         words = ""
     except AssertionError as error:
         words = str(error)
-    except Exception as error:  # whatever a reader's code may raise
+    except (Exception, SystemExit) as error:  # whatever a reader's code may raise
         words = f"{_place(error, answers.values())}: {_in_words(error)}"
     if not _untouched(found, answers):
         progress.remember(found, not words)
     return "; ".join(words.splitlines())
 
 
-def _place(error: Exception, answers: Iterable[Callable[..., Any]]) -> str:
+def _place(error: BaseException, answers: Iterable[Callable[..., Any]]) -> str:
     """The reader's innermost line that an error passed through, or what is to blame where there is none."""
     files = {answer.__code__.co_filename for answer in answers if hasattr(answer, "__code__")}
     places = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename in files]
@@ -55,7 +55,7 @@ def _place(error: Exception, answers: Iterable[Callable[..., Any]]) -> str:
     return f"{frame.name}, line {frame.lineno}" + (f" ({frame.line})" if frame.line else "")
 
 
-def _in_words(error: Exception) -> str:
+def _in_words(error: BaseException) -> str:
     if isinstance(error, FloatingPointError):
         return str(error)
     return f"{type(error).__name__}: {error}"

@@ -187,6 +187,8 @@ def kept_row(file: Path, asked: dict[str, Any], find: Callable[[], Row]) -> Row:
     if not file.exists():
         write_text(file, json.dumps({"asked": asked} | find()))
     kept = read_json(file)
+    if not isinstance(kept, dict) or "asked" not in kept:
+        raise InputError(f"{file} holds no row: remove it, or choose another --runs")
     if kept["asked"] != asked:
         raise InputError(f"{file} is of other settings: remove it and its folder, or choose another --runs")
     return kept

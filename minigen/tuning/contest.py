@@ -87,7 +87,7 @@ class Contest:
             costs = {kind.id: self._cost(kind, n, part) for kind, n in first.items() if n is not None}
             plan = make_plan(seconds, costs)
             write_text(file, json.dumps({name: share._asdict() for name, share in plan.items()}, indent=1))
-        shares = {name: Share(**share) for name, share in read_json(file).items()}
+        shares = _shares(file, [kind.id for kind, n in first.items() if n is not None])
         for kind, n in first.items():
             if n is None:
                 trials = [self._record(kind, m) for m in range(min(FAILURES, len(self.points[kind])))]
@@ -110,14 +110,23 @@ class Contest:
         return None
 
     def _cost(self, kind: type[Recommender], first: int, part: float) -> Cost:
-        seconds, epochs = self._record(kind, first)["rungs"]["1"], 0
+        seconds, epochs = self._rung(kind, first, 1), 0
         spent = seconds
         if issubclass(kind, AutoencoderRecommender):
             epochs = self._model(kind, first).settings["epochs"]
             if 4 * seconds < part and epochs > 1:  # a first epoch may have compiled its kernels
-                seconds = self._tried(kind, first, 2)["rungs"]["2"]
+                self._tried(kind, first, 2)
+                seconds = self._rung(kind, first, 2)
                 spent += seconds
         return Cost(max(seconds, 1e-3), len(self.points[kind]) - first, epochs, spent)
+
+    def _rung(self, kind: type[Recommender], n: int, until: int) -> float:
+        try:
+            return float(self._record(kind, n)["rungs"][str(until)])
+        except (KeyError, TypeError, ValueError):
+            raise InputError(
+                f"{self._file(kind, n)} has no time of epoch {until} to plan by: choose another --out"
+            ) from None
 
     def _tuned(self, kind: type[Recommender], first: int, share: Share) -> Outcome:
         alive = tried = list(range(first, first + share.candidates))
@@ -174,12 +183,28 @@ class Contest:
 
     def _record(self, kind: type[Recommender], n: int) -> Trial:
         file = self._file(kind, n)
-        if file.exists():
-            return read_json(file)
-        return {"settings": self.points[kind][n], "scores": {}, "seconds": 0.0}
+        new: Trial = {"settings": self.points[kind][n], "scores": {}, "seconds": 0.0}
+        if not file.exists():
+            return new
+        trial = read_json(file)
+        if not isinstance(trial, dict) or [type(trial.get(key)) for key in new] != [dict, dict, float]:
+            raise InputError(f"{file} holds no trial: remove it, or choose another --out")
+        return trial
 
     def _file(self, kind: type[Recommender], n: int) -> Path:
         return self.folder / kind.id / f"trial-{n}.json"
 
     def _folder(self, kind: type[Recommender], n: int) -> Path:
         return self.folder / kind.id / f"trial-{n}"
+
+
+def _shares(file: Path, names: list[str]) -> dict[str, Share]:
+    """The plan in `file`; raises InputError where it has no share of one of the `names`."""
+    try:
+        plan = read_json(file)
+        shares = {name: Share(**plan[name]) for name in names}
+        if all(type(n) is int for share in shares.values() for n in share):
+            return shares
+    except (KeyError, TypeError):
+        pass
+    raise InputError(f"{file} is no plan for {', '.join(names)}: remove it, or choose another --out")

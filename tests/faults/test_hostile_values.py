@@ -126,10 +126,12 @@ def test_names_from_the_data_do_not_steer_a_terminal(monkeypatch: pytest.MonkeyP
     stream = io.StringIO()
     monkeypatch.setattr(output.console, "_file", stream)  # `file` would come back as the stream of now
     output.print_table(HOSTILE, ["rank", HOSTILE], [[1, HOSTILE]])
-    output.console.print(HOSTILE, markup=False)
+    output.console.print(HOSTILE)
+    output.console.print("[/x] :x: [link=http://example.com]y[/link]")
     assert "\x1b" not in stream.getvalue()
     assert "\x07" not in stream.getvalue()
     assert stream.getvalue().count("[bold]") >= 1
+    assert "[/x] :x: [link=http://example.com]y[/link]" in stream.getvalue()
 
 
 def test_names_from_the_data_stay_text_in_a_page() -> None:
