@@ -158,3 +158,24 @@ def test_a_program_without_a_place_for_its_errors_reads_all_the_same(tmp_path, m
     (tmp_path / "b.csv").write_text("user,item\n1,2\n1,2,3\n")
     with pytest.raises(InputError, match="cannot be read"):
         read_events(tmp_path / "b.csv").collect()
+
+
+def test_a_name_of_a_file_is_no_pattern(tmp_path):
+    """Beside a file of an unusual name lie others that its name, taken as a pattern, would match."""
+    (tmp_path / "e1.csv").write_text("user,item\nother,9\n")
+    pl.DataFrame({"user": ["other"], "item": ["9"]}).write_parquet(tmp_path / "e1.parquet")
+    for name in ("e[1].csv", "*.csv", "e?.csv"):
+        (tmp_path / name).write_text("user,item\na,1\n")
+        assert read_events(tmp_path / name).collect().rows() == [("a", "1")]
+    (tmp_path / "e[1].jsonl").write_text('{"user":"a","item":1}\n')
+    pl.DataFrame({"user": ["a"], "item": ["1"]}).write_parquet(tmp_path / "e[1].parquet")
+    for name in ("e[1].jsonl", "e[1].parquet"):
+        assert read_events(tmp_path / name).collect().rows() == [("a", "1")]
+
+
+def test_the_titles_of_a_folder_whose_name_looks_like_a_pattern(tmp_path):
+    folder = tmp_path / "ml[1]"
+    folder.mkdir()
+    (folder / "ratings.csv").write_text("userId,movieId,rating,timestamp\n1,2,5,1700000000\n")
+    (folder / "movies.csv").write_text("movieId,title\n2,Heat\n")
+    assert load(folder).item_names == {"2": "Heat"}

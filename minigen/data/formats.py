@@ -168,7 +168,8 @@ def _titles(ratings: Path) -> dict[str, str]:
         return {}
     with reading(path):
         if separator == ",":
-            return dict(pl.read_csv(path, infer_schema=False).select("movieId", "title").iter_rows())
+            table = pl.read_csv(path, infer_schema=False, glob=False)
+            return dict(table.select("movieId", "title").iter_rows())
         content = path.read_bytes()
     try:
         text = content.decode()

@@ -133,7 +133,7 @@ def open_table(
     kind = format_of(path, format)
     with reading(path):
         if kind == "parquet":
-            frame = pl.scan_parquet(path).with_row_index(ROW)
+            frame = pl.scan_parquet(path, glob=False).with_row_index(ROW)
             return Table(frame, frame.collect_schema().names()[1:], unit="row")
         first = first_lines(path, 1 if kind == "csv" else 100)
         if kind == "jsonl":
@@ -151,6 +151,7 @@ def open_table(
             new_columns=None if header is None else list(header),
             infer_schema=False,  # ids keep their leading zeros
             row_index_name=ROW,
+            glob=False,  # a name with [1] or * is a name
         )
         return Table(frame, frame.collect_schema().names()[1:], first=1 if header else 2)
 
@@ -165,6 +166,7 @@ def scan_lines(path: Path) -> pl.LazyFrame:
         new_columns=[TEXT],
         infer_schema=False,
         row_index_name=ROW,
+        glob=False,
     )
 
 
