@@ -179,3 +179,12 @@ def test_the_titles_of_a_folder_whose_name_looks_like_a_pattern(tmp_path):
     (folder / "ratings.csv").write_text("userId,movieId,rating,timestamp\n1,2,5,1700000000\n")
     (folder / "movies.csv").write_text("movieId,title\n2,Heat\n")
     assert load(folder).item_names == {"2": "Heat"}
+
+
+@pytest.mark.parametrize("odd", [float("nan"), float("inf"), float("-inf"), None])
+def test_an_id_that_is_no_finite_number_is_missing(tmp_path, odd):
+    table = pl.DataFrame({"user": [1.0, odd, 1.5], "item": [10.0, 11.0, odd], "behaviour": [odd, 1.0, 1.0]})
+    table.write_parquet(tmp_path / "a.parquet")
+    events = read_events(tmp_path / "a.parquet")
+    assert events.skipped == 2
+    assert events.collect().rows() == [("1", "10", None)]
