@@ -188,3 +188,17 @@ def test_an_id_that_is_no_finite_number_is_missing(tmp_path, odd):
     events = read_events(tmp_path / "a.parquet")
     assert events.skipped == 2
     assert events.collect().rows() == [("1", "10", None)]
+
+
+def test_times_and_weights_of_few_words_are_read_as_text(tmp_path):
+    """Categories and enumerations hold numbers of their own, which are not what they say."""
+    table = pl.DataFrame(
+        {"user": ["a", "b"], "item": ["x", "y"], "time": ["2024-02-29", "1700000000"], "weight": ["5", "2.5"]}
+    )
+    for name, kind in (("few", pl.Categorical), ("listed", pl.Enum(table["time"].to_list()))):
+        there = table.with_columns(pl.col("time").cast(kind), pl.col("weight", "user").cast(pl.Categorical))
+        there.write_parquet(tmp_path / f"{name}.parquet")
+        assert read_events(tmp_path / f"{name}.parquet").collect().rows() == [
+            ("a", "x", datetime(2024, 2, 29), 5.0),
+            ("b", "y", datetime(2023, 11, 14, 22, 13, 20), 2.5),
+        ]

@@ -188,6 +188,8 @@ def _typed(table: Table, columns: Mapping[str, str], rename: Mapping[str, str] |
     typed: dict[str, pl.Expr] = {}
     for name, source in columns.items():
         column, dtype = table.column(source), schema.get(source, pl.String())
+        if dtype in (pl.Categorical, pl.Enum):
+            column, dtype = column.cast(pl.String), pl.String()
         if name == "weight":
             typed[name] = as_number(column, dtype)
         elif name == "time":
