@@ -202,3 +202,17 @@ def test_times_and_weights_of_few_words_are_read_as_text(tmp_path):
             ("a", "x", datetime(2024, 2, 29), 5.0),
             ("b", "y", datetime(2023, 11, 14, 22, 13, 20), 2.5),
         ]
+
+
+def test_a_column_may_have_any_name(tmp_path):
+    table = pl.DataFrame({"_row": ["a", "b"], "_row_": ["x", "y"], "_valid": ["1", "2"], "_text": ["3", "4"]})
+    table.write_csv(tmp_path / "a.csv")
+    table.write_parquet(tmp_path / "a.parquet")
+    table.write_ndjson(tmp_path / "a.jsonl")
+    for suffix in ("csv", "parquet", "jsonl"):
+        path = tmp_path / f"a.{suffix}"
+        assert read_events(path, user="_row", item="_row_").collect().rows() == [("a", "x"), ("b", "y")]
+        times = read_events(path, user="_valid", item="_text", time="_text").collect()["time"].to_list()
+        assert times == [datetime(1970, 1, 1, 0, 0, 3), datetime(1970, 1, 1, 0, 0, 4)]
+        with pytest.raises(InputError, match=f"{suffix}, (line|row) [123]: weight 'a' is not a number"):
+            read_events(path, user="_valid", item="_text", weight="_row")

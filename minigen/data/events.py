@@ -177,7 +177,7 @@ def _find_columns(path: Path, table: Table, asked: Mapping[str, str | None]) -> 
         if f"{column}_duplicated_0" in table.columns:  # what polars calls the second of a name
             raise InputError(f"{path}: the column {column!r} of the {name} stands twice in the header")
         if column not in table.columns:
-            there = ", ".join(table.columns[:20])
+            there = ", ".join(map(repr, table.columns[:20]))
             raise InputError(f"{path}: no column {column!r} for the {name}; its columns are {there}")
         found[name] = column
     return found
@@ -203,7 +203,9 @@ def _typed(table: Table, columns: Mapping[str, str], rename: Mapping[str, str] |
     if rename and "behaviour" in typed:
         typed["behaviour"] = typed["behaviour"].replace(dict(rename))
     valid = pl.col(TEXT).is_null() | pl.col(TEXT).str.json_path_match("$").is_not_null()
-    return table.frame.select(ROW, _valid=valid if table.json else pl.lit(True), **typed)
+    return table.frame.select(
+        pl.col(table.row).alias(ROW), _valid=valid if table.json else pl.lit(True), **typed
+    )
 
 
 def _holds_numbers(table: Table, column: pl.Expr) -> bool:

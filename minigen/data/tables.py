@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, Any, cast
@@ -47,6 +48,7 @@ class Table:
     unit: str = "line"
     separator: str | None = None  # of lines that are split here; None: the frame has real columns
     json: bool = False
+    row: str = ROW  # the name of the counter, unlike that of any column
 
     def column(self, name: str) -> pl.Expr:
         """The expression that reads the column `name`."""
@@ -133,27 +135,30 @@ def open_table(
     kind = format_of(path, format)
     with reading(path):
         if kind == "parquet":
-            frame = pl.scan_parquet(path, glob=False).with_row_index(ROW)
-            return Table(frame, frame.collect_schema().names()[1:], unit="row")
+            frame = pl.scan_parquet(path, glob=False)
+            row = _unlike(columns := frame.collect_schema().names())
+            return Table(frame.with_row_index(row), columns, unit="row", row=row)
         first = first_lines(path, 1 if kind == "csv" else 100)
         if kind == "jsonl":
-            return Table(scan_lines(path), _json_keys(path, first), json=True)
+            columns = _json_keys(path, first)
+            return Table(scan_lines(path), columns, json=True)
         if separator is None:
             separator = "\t" if ".tsv" in path.suffixes else max(",;\t|", key=first[0].count)
         if len(separator) > 1:
             if header is None:
                 raise InputError(f"{path}: a separator of several characters needs a header")
             return Table(scan_lines(path), list(header), separator=separator)
-        frame = pl.scan_csv(
+        scan = partial(
+            pl.scan_csv,
             path,
             separator=separator,
             has_header=header is None,
             new_columns=None if header is None else list(header),
             infer_schema=False,  # ids keep their leading zeros
-            row_index_name=ROW,
             glob=False,  # a name with [1] or * is a name
         )
-        return Table(frame, frame.collect_schema().names()[1:], first=1 if header else 2)
+        row = _unlike(columns := scan().collect_schema().names())
+        return Table(scan(row_index_name=row), columns, first=1 if header else 2, row=row)
 
 
 def scan_lines(path: Path) -> pl.LazyFrame:
@@ -207,6 +212,11 @@ def first_lines(path: Path, count: int) -> list[str]:
     if not lines:
         raise InputError(f"{path}: is empty")
     return lines
+
+
+def _unlike(columns: Sequence[str]) -> str:
+    """A name that no column has."""
+    return max([ROW, *(f"{name}_" for name in columns if name.startswith(ROW))], key=len)
 
 
 def _json_keys(path: Path, lines: list[str]) -> list[str]:
