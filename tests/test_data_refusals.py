@@ -149,3 +149,25 @@ def test_files_without_a_line_and_rows_that_are_no_numbers(tmp_path):
         np.save(tmp_path / "x.npy", x)
         with pytest.raises(InputError, match=rf"x\.npy: want numbers alone, got {kind}"):
             load_vectors(str(tmp_path / "x.npy"))
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "file", "number"),
+    [
+        ("0 200000000\n", "0 3\n", "train", 200000000),
+        ("0 1\n", "1999999999 3\n", "test", 1999999999),
+        ("0 9223372036854775807\n", "0 3\n", "train", 9223372036854775807),
+    ],
+)
+def test_ids_far_above_the_number_of_pairs_are_no_row_numbers(tmp_path, train, test, file, number):
+    (tmp_path / "train.txt").write_text(train)
+    (tmp_path / "test.txt").write_text(test)
+    with pytest.raises(InputError, match=rf"{file}\.txt: .* number {number} among .* pairs"):
+        read_lightgcn_split(tmp_path)
+
+
+def test_an_adjacency_matrix_far_larger_than_its_pairs(tmp_path):
+    path, size = tmp_path / "s_adj_mat.npz", 2_000_000_000
+    sparse.save_npz(path, sparse.coo_matrix(([1.0, 1.0], ([0, 1], [1, 0])), shape=(size, size)))
+    with pytest.raises(InputError, match=rf"s_adj_mat\.npz: .* number {size - 1} among 2 pairs"):
+        read_adjacency(path)
