@@ -216,3 +216,30 @@ def test_a_column_may_have_any_name(tmp_path):
         assert times == [datetime(1970, 1, 1, 0, 0, 3), datetime(1970, 1, 1, 0, 0, 4)]
         with pytest.raises(InputError, match=f"{suffix}, (line|row) [123]: weight 'a' is not a number"):
             read_events(path, user="_valid", item="_text", weight="_row")
+
+
+@pytest.mark.parametrize("late", ['"weight":2,"behaviour":"buy"', '"w\\u00f6rd":"buy"', '"wörd":"buy"'])
+def test_columns_that_json_lines_have_late_are_columns(tmp_path, late):
+    """A key that only a later line has is no column before it: what is missing there is said, or null."""
+    line, path = '{"user":"a","item":"x"}\n', tmp_path / "a.jsonl"
+    path.write_text(line * 150 + f'{{"user":"b","item":"y",{late}}}\n', "utf-8")
+    if "weight" in late:
+        for weight in (None, "weight"):
+            with pytest.raises(InputError, match=r"a\.jsonl, line 1: weight is missing"):
+                read_events(path, weight=weight)
+    else:
+        behaviours = read_events(path, behaviour="wörd").collect()["behaviour"].to_list()
+        assert behaviours == [None] * 150 + ["buy"]
+    with pytest.raises(InputError, match="no column 'nowhere' for the weight"):
+        read_events(path, weight="nowhere")
+    path.write_text(line * 150 + '{"user":"b","item":"\\"weight\\"","more":{"weight":1}}\n', "utf-8")
+    assert "weight" not in read_events(path).columns
+
+
+def test_lines_are_counted_with_the_blank_ones(tmp_path):
+    path = tmp_path / "a.jsonl"
+    for bad in ("  ", "oops"):
+        for first in (3, 150):
+            path.write_text('\n{"user":"a","item":"x"}\n' + "\n" * first + f"{bad}\n", "utf-8")
+            with pytest.raises(InputError, match=rf"a\.jsonl, line {first + 3}: is not a JSON object"):
+                read_events(path)

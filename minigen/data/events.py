@@ -168,15 +168,16 @@ def _check_behaviours(events: Events, weights: Mapping[str, float]) -> None:
 
 
 def _find_columns(path: Path, table: Table, asked: Mapping[str, str | None]) -> dict[str, str]:
+    columns = table.columns + table.late([column or name for name, column in asked.items()])
     found = {}
     for name, column in asked.items():
-        if column is None and name in table.columns:
+        if column is None and name in columns:
             column = name
         if column is None:
             continue
         if f"{column}_duplicated_0" in table.columns:  # what polars calls the second of a name
             raise InputError(f"{path}: the column {column!r} of the {name} stands twice in the header")
-        if column not in table.columns:
+        if column not in columns:
             there = ", ".join(map(repr, table.columns[:20]))
             raise InputError(f"{path}: no column {column!r} for the {name}; its columns are {there}")
         found[name] = column

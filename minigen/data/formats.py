@@ -117,7 +117,7 @@ def read_triples(path: str | Path) -> Events:
     """A line an event without a header: user, item and perhaps weight and time, apart by tabs or blanks."""
     path = Path(path)
     want_file(path)
-    (first,) = first_lines(path, 1)
+    (first,) = first_lines(path, 1).values()
     separator = "\t" if "\t" in first else " "
     header = ["user", "item", "weight", "time"][: first.count(separator) + 1]
     return read_events(path, format="csv", separator=separator, header=header)

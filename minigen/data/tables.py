@@ -62,6 +62,15 @@ class Table:
             return parts.list.get(self.columns.index(name), null_on_oob=True)
         return pl.col(name)
 
+    def late(self, names: Sequence[str]) -> list[str]:
+        """Those of `names` that JSON lines hold, but not among the first lines."""
+        names = [name for name in names if self.json and name not in self.columns]
+        forms = [json.dumps(name, ensure_ascii=ascii) for name in names for ascii in (True, False)]
+        holds = [pl.col(TEXT).str.contains(form, literal=True) for form in forms]  # reads no JSON: quick
+        found = [self.column(name).is_not_null().any().alias(str(n)) for n, name in enumerate(names)]
+        there = collect(self.frame.filter(pl.any_horizontal(holds)).select(found)).row(0) if names else ()
+        return [name for name, late in zip(names, there) if late]
+
     def rounded(self, id: pl.Expr) -> pl.Expr:
         """Whether an id of JSON lines is a number that lost digits: beyond 64 bits they become floats."""
         quoted = pl.concat_str(pl.lit('"'), id, pl.lit('"'))
@@ -140,10 +149,10 @@ def open_table(
             return Table(frame.with_row_index(row), columns, unit="row", row=row)
         first = first_lines(path, 1 if kind == "csv" else 100)
         if kind == "jsonl":
-            columns = _json_keys(path, first)
-            return Table(scan_lines(path), columns, json=True)
+            return Table(scan_lines(path), _json_keys(path, first), json=True)
         if separator is None:
-            separator = "\t" if ".tsv" in path.suffixes else max(",;\t|", key=first[0].count)
+            (line,) = first.values()
+            separator = "\t" if ".tsv" in path.suffixes else max(",;\t|", key=line.count)
         if len(separator) > 1:
             if header is None:
                 raise InputError(f"{path}: a separator of several characters needs a header")
@@ -198,15 +207,15 @@ def open_bytes(path: Path) -> IO[bytes]:
     return cast("IO[bytes]", gzip.open(path) if packed else path.open("rb"))
 
 
-def first_lines(path: Path, count: int) -> list[str]:
-    """The first `count` lines that are not empty.  Raises InputError where there are none, or no text."""
-    lines = []
+def first_lines(path: Path, count: int) -> dict[int, str]:
+    """The first `count` lines that hold something, by number; raises InputError where there is no text."""
+    lines: dict[int, str] = {}
     with reading(path), open_bytes(path) as file:
-        for line in file:
+        for number, line in enumerate(file, 1):
             if line.startswith((b"\xff\xfe", b"\xfe\xff")):
                 raise InputError(f"{path}: is UTF-16 text; save it as UTF-8")
             if text := line.decode("utf-8-sig").strip("\r\n"):
-                lines.append(text)
+                lines[number] = text
             if len(lines) == count:
                 break
     if not lines:
@@ -219,9 +228,9 @@ def _unlike(columns: Sequence[str]) -> str:
     return max([ROW, *(f"{name}_" for name in columns if name.startswith(ROW))], key=len)
 
 
-def _json_keys(path: Path, lines: list[str]) -> list[str]:
+def _json_keys(path: Path, lines: dict[int, str]) -> list[str]:
     keys: dict[str, None] = {}
-    for number, line in enumerate(lines, 1):
+    for number, line in lines.items():
         try:
             row = json.loads(line)
         except (ValueError, RecursionError):
