@@ -153,6 +153,8 @@ def open_table(
         if separator is None:
             (line,) = first.values()
             separator = "\t" if ".tsv" in path.suffixes else max(",;\t|", key=line.count)
+        if len(separator) < 2 and not (separator and separator.isascii()):
+            raise InputError(f"{path}: separator {separator!r}: want one ASCII character, or several")
         if len(separator) > 1:
             if header is None:
                 raise InputError(f"{path}: a separator of several characters needs a header")
@@ -184,8 +186,15 @@ def scan_lines(path: Path) -> pl.LazyFrame:
     )
 
 
+def want_text(path: Path) -> None:
+    """Raise InputError where the name of `path` is no text: polars cannot open it."""
+    if any("\ud800" <= c <= "\udfff" for c in str(path)):
+        raise InputError(f"{path}: its name is not UTF-8 text")
+
+
 def want_file(path: Path) -> None:
     """Raise InputError unless `path` is a file that holds something."""
+    want_text(path)
     if path.is_dir():
         raise InputError(f"{path}: is a folder, not a file")
     if not path.exists():
