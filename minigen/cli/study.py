@@ -129,7 +129,8 @@ def _open(run: Path) -> tuple[Clock, Recommender, Split]:
     from minigen.provenance import Clock
     from minigen.recommender.runs import read_split
 
-    clock, model, split = Clock(), load_model(run), read_split(run)
+    clock, split = Clock(), read_split(run)
+    model = load_model(run, split)
     console.print(work.describe(split), markup=False, soft_wrap=True)
     return clock, model, split
 
