@@ -106,8 +106,9 @@ def test_a_named_column_that_is_no_default(tmp_path):
     [
         ("empty.csv", "", {}, ["is empty"]),
         ("header.csv", "user,item\n", {}, ["no event"]),
-        ("wrong.csv", "usr,item\n1,2\n", {}, ["'user'", "usr, item"]),
-        ("wrong.jsonl", '{"usr":1,"item":2}\n', {}, ["'user'", "usr, item"]),
+        ("wrong.csv", "usr,item\n1,2\n", {}, ["'user'", "'usr', 'item'"]),
+        ("blank.csv", "user, item\n1,2\n", {}, ["no column 'item'", "are 'user', ' item'"]),
+        ("wrong.jsonl", '{"usr":1,"item":2}\n', {}, ["'user'", "'usr', 'item'"]),
         ("text.csv", "user,item,weight\n1,2,3\n1,3,many\n", {}, ["line 3", "'many' is not a number"]),
         ("nan.csv", "user,item,weight\n1,2,nan\n", {}, ["line 2", "not finite"]),
         ("inf.csv", "user,item,weight\n1,2,inf\n", {}, ["line 2", "not finite"]),

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import re
+import sys
 import zipfile
 from dataclasses import replace
 
@@ -149,3 +152,44 @@ def test_files_without_a_line_and_rows_that_are_no_numbers(tmp_path):
         np.save(tmp_path / "x.npy", x)
         with pytest.raises(InputError, match=rf"x\.npy: want numbers alone, got {kind}"):
             load_vectors(str(tmp_path / "x.npy"))
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "file", "number"),
+    [
+        ("0 200000000\n", "0 3\n", "train", 200000000),
+        ("0 1\n", "1999999999 3\n", "test", 1999999999),
+        ("0 9223372036854775807\n", "0 3\n", "train", 9223372036854775807),
+    ],
+)
+def test_ids_far_above_the_number_of_pairs_are_no_row_numbers(tmp_path, train, test, file, number):
+    (tmp_path / "train.txt").write_text(train)
+    (tmp_path / "test.txt").write_text(test)
+    with pytest.raises(InputError, match=rf"{file}\.txt: .* number {number} among .* pairs"):
+        read_lightgcn_split(tmp_path)
+
+
+def test_an_adjacency_matrix_far_larger_than_its_pairs(tmp_path):
+    path, size = tmp_path / "s_adj_mat.npz", 2_000_000_000
+    sparse.save_npz(path, sparse.coo_matrix(([1.0, 1.0], ([0, 1], [1, 0])), shape=(size, size)))
+    with pytest.raises(InputError, match=rf"s_adj_mat\.npz: .* number {size - 1} among 2 pairs"):
+        read_adjacency(path)
+
+
+@pytest.mark.skipif(sys.platform in ("darwin", "win32"), reason="names of files are text there")
+def test_a_file_whose_name_is_no_text(tmp_path, capsys):
+    bad, good = tmp_path / os.fsdecode(b"s\xff.csv"), tmp_path / "a.csv"
+    for path in (bad, good):
+        path.write_text("user,item\na,x\n")
+    for words in (["info", str(bad)], ["convert", str(good), str(tmp_path / os.fsdecode(b"c\xff.csv"))]):
+        with pytest.raises(SystemExit) as stop:
+            main(["data", *words])
+        assert stop.value.code == 2
+        assert re.search(r"\\udcff\.csv: its name is not UTF-8 text\n$", capsys.readouterr().err)
+
+
+@pytest.mark.parametrize("separator", ["é", "", "\udcff"])
+def test_a_separator_that_is_no_character_of_ascii(tmp_path, separator):
+    (tmp_path / "a.csv").write_text("user,item\na,x\n")
+    with pytest.raises(InputError, match=r"a\.csv: separator '.*': want one ASCII character, or several"):
+        read_events(tmp_path / "a.csv", separator=separator)

@@ -158,3 +158,88 @@ def test_a_program_without_a_place_for_its_errors_reads_all_the_same(tmp_path, m
     (tmp_path / "b.csv").write_text("user,item\n1,2\n1,2,3\n")
     with pytest.raises(InputError, match="cannot be read"):
         read_events(tmp_path / "b.csv").collect()
+
+
+def test_a_name_of_a_file_is_no_pattern(tmp_path):
+    """Beside a file of an unusual name lie others that its name, taken as a pattern, would match."""
+    (tmp_path / "e1.csv").write_text("user,item\nother,9\n")
+    pl.DataFrame({"user": ["other"], "item": ["9"]}).write_parquet(tmp_path / "e1.parquet")
+    for name in ("e[1].csv", "*.csv", "e?.csv"):
+        (tmp_path / name).write_text("user,item\na,1\n")
+        assert read_events(tmp_path / name).collect().rows() == [("a", "1")]
+    (tmp_path / "e[1].jsonl").write_text('{"user":"a","item":1}\n')
+    pl.DataFrame({"user": ["a"], "item": ["1"]}).write_parquet(tmp_path / "e[1].parquet")
+    for name in ("e[1].jsonl", "e[1].parquet"):
+        assert read_events(tmp_path / name).collect().rows() == [("a", "1")]
+
+
+def test_the_titles_of_a_folder_whose_name_looks_like_a_pattern(tmp_path):
+    folder = tmp_path / "ml[1]"
+    folder.mkdir()
+    (folder / "ratings.csv").write_text("userId,movieId,rating,timestamp\n1,2,5,1700000000\n")
+    (folder / "movies.csv").write_text("movieId,title\n2,Heat\n")
+    assert load(folder).item_names == {"2": "Heat"}
+
+
+@pytest.mark.parametrize("odd", [float("nan"), float("inf"), float("-inf"), None])
+def test_an_id_that_is_no_finite_number_is_missing(tmp_path, odd):
+    table = pl.DataFrame({"user": [1.0, odd, 1.5], "item": [10.0, 11.0, odd], "behaviour": [odd, 1.0, 1.0]})
+    table.write_parquet(tmp_path / "a.parquet")
+    events = read_events(tmp_path / "a.parquet")
+    assert events.skipped == 2
+    assert events.collect().rows() == [("1", "10", None)]
+
+
+def test_times_and_weights_of_few_words_are_read_as_text(tmp_path):
+    """Categories and enumerations hold numbers of their own, which are not what they say."""
+    table = pl.DataFrame(
+        {"user": ["a", "b"], "item": ["x", "y"], "time": ["2024-02-29", "1700000000"], "weight": ["5", "2.5"]}
+    )
+    for name, kind in (("few", pl.Categorical), ("listed", pl.Enum(table["time"].to_list()))):
+        there = table.with_columns(pl.col("time").cast(kind), pl.col("weight", "user").cast(pl.Categorical))
+        there.write_parquet(tmp_path / f"{name}.parquet")
+        assert read_events(tmp_path / f"{name}.parquet").collect().rows() == [
+            ("a", "x", datetime(2024, 2, 29), 5.0),
+            ("b", "y", datetime(2023, 11, 14, 22, 13, 20), 2.5),
+        ]
+
+
+def test_a_column_may_have_any_name(tmp_path):
+    table = pl.DataFrame({"_row": ["a", "b"], "_row_": ["x", "y"], "_valid": ["1", "2"], "_text": ["3", "4"]})
+    table.write_csv(tmp_path / "a.csv")
+    table.write_parquet(tmp_path / "a.parquet")
+    table.write_ndjson(tmp_path / "a.jsonl")
+    for suffix in ("csv", "parquet", "jsonl"):
+        path = tmp_path / f"a.{suffix}"
+        assert read_events(path, user="_row", item="_row_").collect().rows() == [("a", "x"), ("b", "y")]
+        times = read_events(path, user="_valid", item="_text", time="_text").collect()["time"].to_list()
+        assert times == [datetime(1970, 1, 1, 0, 0, 3), datetime(1970, 1, 1, 0, 0, 4)]
+        with pytest.raises(InputError, match=f"{suffix}, (line|row) [123]: weight 'a' is not a number"):
+            read_events(path, user="_valid", item="_text", weight="_row")
+
+
+@pytest.mark.parametrize("late", ['"weight":2,"behaviour":"buy"', '"w\\u00f6rd":"buy"', '"wörd":"buy"'])
+def test_columns_that_json_lines_have_late_are_columns(tmp_path, late):
+    """A key that only a later line has is no column before it: what is missing there is said, or null."""
+    line, path = '{"user":"a","item":"x"}\n', tmp_path / "a.jsonl"
+    path.write_text(line * 150 + f'{{"user":"b","item":"y",{late}}}\n', "utf-8")
+    if "weight" in late:
+        for weight in (None, "weight"):
+            with pytest.raises(InputError, match=r"a\.jsonl, line 1: weight is missing"):
+                read_events(path, weight=weight)
+    else:
+        behaviours = read_events(path, behaviour="wörd").collect()["behaviour"].to_list()
+        assert behaviours == [None] * 150 + ["buy"]
+    with pytest.raises(InputError, match="no column 'nowhere' for the weight"):
+        read_events(path, weight="nowhere")
+    path.write_text(line * 150 + '{"user":"b","item":"\\"weight\\"","more":{"weight":1}}\n', "utf-8")
+    assert "weight" not in read_events(path).columns
+
+
+def test_lines_are_counted_with_the_blank_ones(tmp_path):
+    path = tmp_path / "a.jsonl"
+    for bad in ("  ", "oops"):
+        for first in (3, 150):
+            path.write_text('\n{"user":"a","item":"x"}\n' + "\n" * first + f"{bad}\n", "utf-8")
+            with pytest.raises(InputError, match=rf"a\.jsonl, line {first + 3}: is not a JSON object"):
+                read_events(path)

@@ -17,7 +17,8 @@ def changes(run: Path) -> dict[str, Any]:
     from minigen.recommender.compact import Compact
     from minigen.recommender.runs import read_split
 
-    model, held = load_model(run), read_split(run).test
+    data = read_split(run)
+    model, held = load_model(run, data), data.test
     fold_in = held.fold_in[np.diff(held.fold_in.indptr) > 0]
     exact, short = (one.recommend(fold_in, k=TOP)[0] for one in (model, Compact(model)))  # type: ignore[arg-type]
     items = (np.sort(exact) != np.sort(short)).any(axis=1)

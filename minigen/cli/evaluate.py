@@ -51,7 +51,7 @@ def evaluate(
     results: list[Evaluation] = []
     rows = []
     for run, split, held in zip(runs, splits, parts):
-        model = load_model(run)
+        model = load_model(run, split)
         results.append(evaluated(model, held, names))
         more: dict[str, Any] = {"run": str(run), "data_hash": split.hash}
         if len(results) > 1:

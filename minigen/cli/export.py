@@ -26,7 +26,8 @@ def export(
     from minigen.recommender import serve
     from minigen.recommender.runs import read_split
 
-    model, data = load_model(run), read_split(run)
+    data = read_split(run)
+    model = load_model(run, data)
     if model.id not in serve.SCORES:
         raise InputError(f"{model.id} cannot be exported; there are {', '.join(serve.SCORES)}")
     about = {

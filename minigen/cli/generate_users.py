@@ -53,7 +53,8 @@ def users(
     clock = Clock()
     if user is not None and source != "prior":
         raise InputError("want either --user or --source, not both")
-    model, data = load_model(run), read_split(run)
+    data = read_split(run)
+    model = load_model(run, data)
     history = None if user is None else history_of_user(data, user)
     halves = read_portraits(run)
     chain = None if halves is None else together(*halves).chain

@@ -71,7 +71,8 @@ def recommend(
         raise InputError("want either --user ID, --items NAME [NAME]..., or --unknown")
     if again and repeat is not None:
         raise InputError("want either --again or --repeat, not both")
-    model, data = load_model(run), read_split(run)
+    data = read_split(run)
+    model = load_model(run, data)
     if user is not None:
         history, who = history_of_user(data, user), f"user {user}"
     elif unknown:

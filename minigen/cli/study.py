@@ -130,7 +130,8 @@ def _open(run: Path, k: int = 1) -> tuple[Clock, Recommender, Split]:
     from minigen.provenance import Clock
     from minigen.recommender.runs import read_split
 
-    clock, model, split = Clock(), load_model(run), read_split(run)
+    clock, split = Clock(), read_split(run)
+    model = load_model(run, split)
     if not 1 <= k <= len(split.items):
         raise InputError(f"k is {k}: want 1 to {len(split.items)}, the size of the catalogue")
     console.print(work.describe(split), soft_wrap=True)

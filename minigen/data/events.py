@@ -168,16 +168,17 @@ def _check_behaviours(events: Events, weights: Mapping[str, float]) -> None:
 
 
 def _find_columns(path: Path, table: Table, asked: Mapping[str, str | None]) -> dict[str, str]:
+    columns = table.columns + table.late([column or name for name, column in asked.items()])
     found = {}
     for name, column in asked.items():
-        if column is None and name in table.columns:
+        if column is None and name in columns:
             column = name
         if column is None:
             continue
         if f"{column}_duplicated_0" in table.columns:  # what polars calls the second of a name
             raise InputError(f"{path}: the column {column!r} of the {name} stands twice in the header")
-        if column not in table.columns:
-            there = ", ".join(table.columns[:20])
+        if column not in columns:
+            there = ", ".join(map(repr, table.columns[:20]))
             raise InputError(f"{path}: no column {column!r} for the {name}; its columns are {there}")
         found[name] = column
     return found
@@ -188,6 +189,8 @@ def _typed(table: Table, columns: Mapping[str, str], rename: Mapping[str, str] |
     typed: dict[str, pl.Expr] = {}
     for name, source in columns.items():
         column, dtype = table.column(source), schema.get(source, pl.String())
+        if dtype in (pl.Categorical, pl.Enum):
+            column, dtype = column.cast(pl.String), pl.String()
         if name == "weight":
             typed[name] = as_number(column, dtype)
         elif name == "time":
@@ -201,7 +204,9 @@ def _typed(table: Table, columns: Mapping[str, str], rename: Mapping[str, str] |
     if rename and "behaviour" in typed:
         typed["behaviour"] = typed["behaviour"].replace(dict(rename))
     valid = pl.col(TEXT).is_null() | pl.col(TEXT).str.json_path_match("$").is_not_null()
-    return table.frame.select(ROW, _valid=valid if table.json else pl.lit(True), **typed)
+    return table.frame.select(
+        pl.col(table.row).alias(ROW), _valid=valid if table.json else pl.lit(True), **typed
+    )
 
 
 def _holds_numbers(table: Table, column: pl.Expr) -> bool:

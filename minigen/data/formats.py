@@ -117,7 +117,7 @@ def read_triples(path: str | Path) -> Events:
     """A line an event without a header: user, item and perhaps weight and time, apart by tabs or blanks."""
     path = Path(path)
     want_file(path)
-    (first,) = first_lines(path, 1)
+    (first,) = first_lines(path, 1).values()
     separator = "\t" if "\t" in first else " "
     header = ["user", "item", "weight", "time"][: first.count(separator) + 1]
     return read_events(path, format="csv", separator=separator, header=header)
@@ -168,7 +168,8 @@ def _titles(ratings: Path) -> dict[str, str]:
         return {}
     with reading(path):
         if separator == ",":
-            return dict(pl.read_csv(path, infer_schema=False).select("movieId", "title").iter_rows())
+            table = pl.read_csv(path, infer_schema=False, glob=False)
+            return dict(table.select("movieId", "title").iter_rows())
         content = path.read_bytes()
     try:
         text = content.decode()

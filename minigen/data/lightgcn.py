@@ -45,6 +45,8 @@ def read_lightgcn_split(folder: str | Path, name: str | None = None, n_users: in
         shape = train.shape
     else:
         pairs = _pairs(folder / "train.txt")
+        for part, numbers in (("train", pairs), ("test", test)):
+            _want_dense(folder / f"{part}.txt", int(numbers.max()), pairs.shape[1] + test.shape[1])
         top = 1 + np.maximum(pairs.max(axis=1), test.max(axis=1))
         shape = (max(int(top[0]), n_users or 0), int(top[1]))
         train = _matrix(pairs, shape)
@@ -63,9 +65,12 @@ def read_adjacency(path: str | Path, n_users: int | None = None) -> csr_matrix:
     with open_zip(path):
         try:
             saved = load_npz(path)
+            _want_dense(path, max(saved.shape) - 1, saved.nnz)
             if hasattr(saved, "indptr"):
                 check_rows(saved)
             adjacency = csr_matrix(saved).sorted_indices()
+        except InputError:
+            raise
         except (ValueError, KeyError, TypeError, AttributeError, NotImplementedError):
             raise InputError(f"{path}: is no sparse matrix that scipy saved") from None
     # A user's neighbours all come after it, an item's before.
@@ -93,6 +98,12 @@ def _pairs(path: Path) -> NDArray[np.int64]:
     if pairs.size == 0 or pairs.min() < 0:
         raise InputError(f"{path}: want a line a user: user item item ..., all of at least 0")
     return pairs
+
+
+def _want_dense(path: Path, largest: int, n_pairs: int) -> None:
+    # Arrays are as long as the largest number. Published sets use nearly all of theirs: this is generous.
+    if largest > 1_000_000 + 100 * n_pairs:
+        raise InputError(f"{path}: holds number {largest} among {n_pairs} pairs; want row and column numbers")
 
 
 def _matrix(pairs: NDArray[np.int64], shape: tuple[int, int]) -> csr_matrix:

@@ -14,13 +14,17 @@ TIME_FORMATS = ("%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%d %H:%M")
 
 
 def as_id(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
-    """An id as text: whole floats (a nullable integer column) lose their '.0', the empty text is missing."""
+    """An id as text: whole floats (a nullable integer column) lose their '.0'.
+
+    The empty text, and what is no finite number among floats, is missing.
+    """
     if dtype.is_float():
         whole = column.cast(pl.Int64, strict=False)
         return (
             pl.when(whole.cast(pl.Float64) == column)
             .then(whole.cast(pl.String))
-            .otherwise(column.cast(pl.String))
+            .when(column.is_finite())
+            .then(column.cast(pl.String))
         )
     text = column.cast(pl.String)
     return pl.when(text != "").then(text)

@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, Any, cast
@@ -47,6 +48,7 @@ class Table:
     unit: str = "line"
     separator: str | None = None  # of lines that are split here; None: the frame has real columns
     json: bool = False
+    row: str = ROW  # the name of the counter, unlike that of any column
 
     def column(self, name: str) -> pl.Expr:
         """The expression that reads the column `name`."""
@@ -59,6 +61,15 @@ class Table:
             parts = pl.col(TEXT).str.split(self.separator)
             return parts.list.get(self.columns.index(name), null_on_oob=True)
         return pl.col(name)
+
+    def late(self, names: Sequence[str]) -> list[str]:
+        """Those of `names` that JSON lines hold, but not among the first lines."""
+        names = [name for name in names if self.json and name not in self.columns]
+        forms = [json.dumps(name, ensure_ascii=ascii) for name in names for ascii in (True, False)]
+        holds = [pl.col(TEXT).str.contains(form, literal=True) for form in forms]  # reads no JSON: quick
+        found = [self.column(name).is_not_null().any().alias(str(n)) for n, name in enumerate(names)]
+        there = collect(self.frame.filter(pl.any_horizontal(holds)).select(found)).row(0) if names else ()
+        return [name for name, late in zip(names, there) if late]
 
     def rounded(self, id: pl.Expr) -> pl.Expr:
         """Whether an id of JSON lines is a number that lost digits: beyond 64 bits they become floats."""
@@ -133,26 +144,32 @@ def open_table(
     kind = format_of(path, format)
     with reading(path):
         if kind == "parquet":
-            frame = pl.scan_parquet(path).with_row_index(ROW)
-            return Table(frame, frame.collect_schema().names()[1:], unit="row")
+            frame = pl.scan_parquet(path, glob=False)
+            row = _unlike(columns := frame.collect_schema().names())
+            return Table(frame.with_row_index(row), columns, unit="row", row=row)
         first = first_lines(path, 1 if kind == "csv" else 100)
         if kind == "jsonl":
             return Table(scan_lines(path), _json_keys(path, first), json=True)
         if separator is None:
-            separator = "\t" if ".tsv" in path.suffixes else max(",;\t|", key=first[0].count)
+            (line,) = first.values()
+            separator = "\t" if ".tsv" in path.suffixes else max(",;\t|", key=line.count)
+        if len(separator) < 2 and not (separator and separator.isascii()):
+            raise InputError(f"{path}: separator {separator!r}: want one ASCII character, or several")
         if len(separator) > 1:
             if header is None:
                 raise InputError(f"{path}: a separator of several characters needs a header")
             return Table(scan_lines(path), list(header), separator=separator)
-        frame = pl.scan_csv(
+        scan = partial(
+            pl.scan_csv,
             path,
             separator=separator,
             has_header=header is None,
             new_columns=None if header is None else list(header),
             infer_schema=False,  # ids keep their leading zeros
-            row_index_name=ROW,
+            glob=False,  # a name with [1] or * is a name
         )
-        return Table(frame, frame.collect_schema().names()[1:], first=1 if header else 2)
+        row = _unlike(columns := scan().collect_schema().names())
+        return Table(scan(row_index_name=row), columns, first=1 if header else 2, row=row)
 
 
 def scan_lines(path: Path) -> pl.LazyFrame:
@@ -165,11 +182,19 @@ def scan_lines(path: Path) -> pl.LazyFrame:
         new_columns=[TEXT],
         infer_schema=False,
         row_index_name=ROW,
+        glob=False,
     )
+
+
+def want_text(path: Path) -> None:
+    """Raise InputError where the name of `path` is no text: polars cannot open it."""
+    if any("\ud800" <= c <= "\udfff" for c in str(path)):
+        raise InputError(f"{path}: its name is not UTF-8 text")
 
 
 def want_file(path: Path) -> None:
     """Raise InputError unless `path` is a file that holds something."""
+    want_text(path)
     if path.is_dir():
         raise InputError(f"{path}: is a folder, not a file")
     if not path.exists():
@@ -191,15 +216,15 @@ def open_bytes(path: Path) -> IO[bytes]:
     return cast("IO[bytes]", gzip.open(path) if packed else path.open("rb"))
 
 
-def first_lines(path: Path, count: int) -> list[str]:
-    """The first `count` lines that are not empty.  Raises InputError where there are none, or no text."""
-    lines = []
+def first_lines(path: Path, count: int) -> dict[int, str]:
+    """The first `count` lines that hold something, by number; raises InputError where there is no text."""
+    lines: dict[int, str] = {}
     with reading(path), open_bytes(path) as file:
-        for line in file:
+        for number, line in enumerate(file, 1):
             if line.startswith((b"\xff\xfe", b"\xfe\xff")):
                 raise InputError(f"{path}: is UTF-16 text; save it as UTF-8")
             if text := line.decode("utf-8-sig").strip("\r\n"):
-                lines.append(text)
+                lines[number] = text
             if len(lines) == count:
                 break
     if not lines:
@@ -207,9 +232,14 @@ def first_lines(path: Path, count: int) -> list[str]:
     return lines
 
 
-def _json_keys(path: Path, lines: list[str]) -> list[str]:
+def _unlike(columns: Sequence[str]) -> str:
+    """A name that no column has."""
+    return max([ROW, *(f"{name}_" for name in columns if name.startswith(ROW))], key=len)
+
+
+def _json_keys(path: Path, lines: dict[int, str]) -> list[str]:
     keys: dict[str, None] = {}
-    for number, line in enumerate(lines, 1):
+    for number, line in lines.items():
         try:
             row = json.loads(line)
         except (ValueError, RecursionError):

@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 
 from minigen.data.events import Events
-from minigen.data.tables import STREAM, collect, format_of
+from minigen.data.tables import STREAM, collect, format_of, want_text
 from minigen.errors import InputError
 
 TIME_FORMAT = "%Y-%m-%dT%H:%M:%S%.3f"
@@ -21,6 +21,7 @@ def write_events(events: Events, path: str | Path) -> None:
     The file appears under its name only when it is complete. Raises InputError where it cannot be written.
     """
     path = Path(path)
+    want_text(path)
     format = format_of(path)
     if path.suffix == ".gz":
         raise InputError(f"{path}: writes are not gzipped; leave .gz out")

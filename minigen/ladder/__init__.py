@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from minigen.data.interactions import Split
 from minigen.errors import InputError
 from minigen.files import read_json
 from minigen.ladder.autoencoders import AE, DAE, BetaVAE, MultDAE
@@ -55,8 +56,20 @@ def model_class(name: str) -> type[Recommender]:
     return MODELS[name]
 
 
-def load_model(run: str | Path) -> Recommender:
-    """The model in the folder `run`, whichever it is.  Raises InputError where there is none."""
+def load_model(run: str | Path, data: Split | None = None) -> Recommender:
+    """The model in the folder `run`, whichever it is; with `data`, the model of this split.
+
+    Raises InputError where there is none, or `data` is of other items or behaviours.
+    """
     state = read_json(checkpoint.latest_folder(Path(run)) / "state.json")
     name = state.get("model") if isinstance(state, dict) else None
-    return model_class(str(name)).load(run)
+    model = model_class(str(name)).load(run)
+    if data is not None:
+        if model.n_items != len(data.items):
+            raise InputError(f"the data in {run} has {len(data.items)} items, its model {model.n_items}")
+        names, wanted = ",".join(data.behaviours), model.settings.get("behaviours", "")
+        if "behaviours" in model.settings and names != wanted:
+            raise InputError(
+                f"{run}: its model is of {wanted or 'no behaviours'}, the data of {names or 'no behaviours'}"
+            )
+    return model

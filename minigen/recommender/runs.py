@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from scipy.sparse import csr_matrix
 
+from minigen.data.behaviours import MARK
 from minigen.data.interactions import HeldOut, Split
 from minigen.data.rows import open_rows, write_rows
 from minigen.errors import InputError
@@ -58,7 +59,9 @@ def read_split(run: Path) -> Split:
 
     Raises InputError where it is missing, damaged or foreign.
     """
-    ids = read_json(run / "ids.json")
+    if (file := run / "ids.json").exists() and not file.is_file():  # a pipe would wait for ever
+        raise InputError(f"{file} is not a file")
+    ids = read_json(file)
     if not isinstance(ids, dict) or ids.get("format") != FORMAT:
         raise InputError(f"{run}/ids.json does not belong to a minigen run")
     arrays = read_arrays(run / _HELD_OUT)
@@ -67,6 +70,8 @@ def read_split(run: Path) -> Split:
         users = {part: _texts(ids["users"][part]) for part in ids["users"]}
         items, n_items = _texts(ids["items"]), len(ids["items"])
         _texts([*names, *names.values()])
+        behaviours = tuple(_texts(ids.get("behaviours", [])))
+        _want_blocks(items, behaviours)
 
         def held_out(name: str) -> HeldOut:
             fold_in, target = (
@@ -82,7 +87,7 @@ def read_split(run: Path) -> Split:
             held_out("validation") if "validation" in users else None,
             held_out("test"),
             names,
-            tuple(_texts(ids.get("behaviours", []))),
+            behaviours,
         )
         if split.hash != ids["hash"]:
             raise ValueError("its hash does not fit its content")
@@ -121,7 +126,16 @@ def merged_training(split: Split) -> Split:
 def _texts(ids: Any) -> list[str]:
     if not (isinstance(ids, list) and all(isinstance(name, str) for name in ids)):
         raise TypeError("want lists of texts for ids and names")
+    "".join(ids).encode()  # a lone surrogate is no text, and could not be written again
     return ids
+
+
+def _want_blocks(items: list[str], behaviours: tuple[str, ...]) -> None:
+    if behaviours:
+        heads = [f"{name}{MARK}" for name in behaviours]
+        own = [item[len(heads[0]) :] for item in items[: len(items) // len(heads)]]
+        if items != [head + item for head in heads for item in own]:
+            raise ValueError(f"its items are no blocks of {','.join(behaviours)}")
 
 
 def _matrix(arrays: Params, name: str, n_rows: int, n_columns: int) -> csr_matrix:
