@@ -84,6 +84,13 @@ def load(run: Path) -> tuple[dict[str, Params], dict[str, Any]]:
     return {file.stem: read_arrays(file) for file in sorted(folder.glob("*.safetensors"))}, state
 
 
+def want_same(run: Path, saved: dict[str, Any], about: dict[str, Any]) -> None:
+    """Raise InputError unless the state `saved` of `run` says the same as `about`: its model and settings."""
+    for key, value in about.items():
+        if saved.get(key) != value:
+            raise InputError(f"{run} was made with another {key}: {saved.get(key)!r}, now {value!r}")
+
+
 def latest_folder(run: Path) -> Path:
     """The folder of the latest complete checkpoint of `run`.  Raises InputError where there is none."""
     if not run.exists():
