@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from glob import escape
 from pathlib import Path
@@ -16,12 +17,14 @@ from minigen.typing import Params
 
 
 @contextmanager
-def writing(path: Path) -> Iterator[Path]:
+def writing(path: Path, over: Collection[str] = ()) -> Iterator[Path]:
     """Hand out a name beside `path`, moved to `path` only when the block ends without an error.
 
-    What was half-written is removed, by a kill before this too.  A full disk or a folder without the right
-    to write is an InputError.
+    What was half-written is removed, by a kill before this too.  A folder at `path` stays, but one of files
+    alone whose names fit the patterns `over`, where a folder is written.  What may not be replaced, a full
+    disk or a folder without the right to write is an InputError.
     """
+    want_place(path, over)
     beside = path.with_name(f".{os.getpid()}.tmp.{path.name}")  # the suffix tells writers the format
     old = path.with_name(f".{os.getpid()}.old.tmp.{path.name}")
     try:
@@ -30,6 +33,7 @@ def writing(path: Path) -> Iterator[Path]:
         yield beside
         _sync(beside)
         if path.is_dir():  # no rename replaces a folder
+            want_place(path, over if beside.is_dir() else ())
             path.replace(old)
         beside.replace(path)
     except OSError as error:
@@ -42,6 +46,21 @@ def writing(path: Path) -> Iterator[Path]:
             else:
                 old.replace(path)
         _remove(beside)
+
+
+def want_place(path: Path, over: Collection[str] = ()) -> None:
+    """Raise InputError where something stands at `path` that `writing` may not replace."""
+    try:
+        if path.is_dir():
+            own = {one for one in path.iterdir() if one.is_file() and any(map(one.match, over))}
+            strange = {*path.iterdir()} - own
+            if strange or not over:
+                holds = f", which holds {min(strange).name}" if over else ""
+                raise InputError(f"cannot write {path}: it is a folder{holds}")
+        elif path.exists() and not path.is_file():
+            raise InputError(f"cannot write {path}: it is there, and is no file")
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror or error}") from None
 
 
 def write_text(path: Path, text: str) -> None:
@@ -76,11 +95,12 @@ def read_json(file: Path) -> Any:
 def sweep(folder: Path, names: str) -> None:
     """Remove what a kill in the middle of a write left half-written."""
     for cut_off in folder.glob(f".*.tmp.{names}"):
-        _remove(cut_off)
+        if re.match(r"\.[0-9]+(\.old)?\.tmp\.", cut_off.name):  # others may hide files, too
+            _remove(cut_off)
 
 
 def _remove(path: Path) -> None:
-    if path.is_dir():
+    if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
     else:
         with suppress(OSError):  # whatever is wrong there has been said by the write itself

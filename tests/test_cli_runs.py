@@ -69,6 +69,22 @@ def test_a_run_is_not_gone_on_with_on_other_data(run, split, shop_run, tmp_path)
     assert told == f"minigen: {tmp_path / 'run'} was trained on other data than these flags make"
 
 
+@pytest.mark.parametrize("model", ["popularity", "ease"])
+def test_a_model_without_epochs_does_not_take_the_place_of_another(run, split, tmp_path, model):
+    """Nor of itself with other settings; where all is the same it is fitted again."""
+    out = tmp_path / "run"
+    small = [part for pair in ("hidden=8", "latent=3", "epochs=1", "batch=40") for part in ("--set", pair)]
+    run("train", split, *small, "--out", out)
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    told = run("train", split, "--model", model, "--out", out, "--resume", code=2)
+    assert told == f"minigen: {out} was made with another model: 'mult-vae', now {model!r}"
+    assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
+    run("train", split, "--model", "ease", "--out", tmp_path / "ease")
+    run("train", split, "--model", "ease", "--out", tmp_path / "ease", "--resume")
+    words = ("--model", "ease", "--set", "l2=3", "--out", tmp_path / "ease", "--resume")
+    assert "was made with another settings: {'l2': " in run("train", split, *words, code=2)
+
+
 def test_columns_of_a_table_without_a_header_are_named(run, tmp_path):
     file = tmp_path / "plain.csv"
     lines = [f"i{(5 * u + 7 * k) % 12}\tu{u}" for u in range(40) for k in range(6)]

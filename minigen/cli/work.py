@@ -93,6 +93,7 @@ def fit(
     from minigen.errors import InputError, Interrupted
     from minigen.recommender import AutoencoderRecommender
     from minigen.recommender.runs import merged_training, read_split, write_split
+    from minigen.training import checkpoint
 
     final = merged_training(data) if refit else data
     if resume and read_split(out).hash != final.hash:
@@ -102,6 +103,9 @@ def fit(
     final = read_split(out)  # its rows are on the disk
     model = kind(**settings)
     if not isinstance(model, AutoencoderRecommender):
+        if (out / "LATEST").exists():
+            about = {"model": model.id, "settings": model.settings}
+            checkpoint.want_same(out, checkpoint.load(out)[1], about)
         model.fit(final.train).save(out)
         return model, final
     try:

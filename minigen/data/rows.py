@@ -30,7 +30,7 @@ def write_rows(folder: Path, blocks: Callable[[], Iterable[csr_matrix]]) -> None
         raise InputError(f"{folder}: want blocks of rows over one catalogue")
     n_rows, nnz = sum(rows for rows, _, _ in sizes), sum(stored for *_, stored in sizes)
     index = np.int32 if max(nnz, sizes[0][1]) <= _INT32 else np.int64
-    with writing(folder) as beside:
+    with writing(folder, [f"{field}.npy" for field in _FIELDS]) as beside:
         beside.mkdir()
         lengths = (n_rows + 1, index), (nnz, index), (nnz, np.float32)
         indptr, indices, data = (

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,7 @@ from minigen.typing import Params
 
 FORMAT = "minigen checkpoint"
 VERSION = 1
+FILES = ("state.json", "*.safetensors")
 
 
 def save(run: Path, step: int, arrays: dict[str, Params], state: dict[str, Any]) -> None:
@@ -28,7 +32,7 @@ def save(run: Path, step: int, arrays: dict[str, Params], state: dict[str, Any])
     name = f"step-{step}"
     if _latest(run) == name:
         name = f"step-{step}+"  # the same step again: never take away what LATEST names
-    with writing(run / name) as beside:
+    with writing(run / name, FILES if _is_step(run / name) else ()) as beside:
         beside.mkdir()
         head = {"format": FORMAT, "version": VERSION, "step": step}
         (beside / "state.json").write_text(json.dumps(head | state, indent=1), encoding="utf-8")
@@ -48,9 +52,20 @@ def tidy(run: Path) -> None:
     """Drop the steps that LATEST does not name, and what was half-written: a kill can leave both."""
     name = latest_folder(run).name
     for old in run.glob("step-*"):
-        if old.name != name:
-            shutil.rmtree(old, ignore_errors=True)
+        if old.name != name and _is_step(old):
+            with suppress(OSError):  # on a disk that takes no writes it stays
+                old.replace(run / f".{os.getpid()}.tmp.{old.name}")  # a kill leaves no half of a step
     sweep(run, "*")
+
+
+def _is_step(folder: Path) -> bool:
+    """Is this a step that `save` wrote: others may keep folders of such a name here, too."""
+    try:
+        state = read_json(folder / "state.json")
+    except InputError:
+        return False
+    named = re.fullmatch(r"step-[0-9]+\+?", folder.name)
+    return bool(named) and isinstance(state, dict) and state.get("format") == FORMAT
 
 
 def load(run: Path) -> tuple[dict[str, Params], dict[str, Any]]:
@@ -67,6 +82,13 @@ def load(run: Path) -> tuple[dict[str, Params], dict[str, Any]]:
             f"{folder} has checkpoint version {state.get('version')}, this minigen reads {VERSION}"
         )
     return {file.stem: read_arrays(file) for file in sorted(folder.glob("*.safetensors"))}, state
+
+
+def want_same(run: Path, saved: dict[str, Any], about: dict[str, Any]) -> None:
+    """Raise InputError unless the state `saved` of `run` says the same as `about`: its model and settings."""
+    for key, value in about.items():
+        if saved.get(key) != value:
+            raise InputError(f"{run} was made with another {key}: {saved.get(key)!r}, now {value!r}")
 
 
 def latest_folder(run: Path) -> Path:

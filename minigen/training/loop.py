@@ -213,9 +213,7 @@ def _begin(
     if not exists:
         return State(), {}
     arrays, saved = checkpoint.load(run)
-    for key, value in about.items():
-        if saved.get(key) != value:
-            raise InputError(f"{run} was made with another {key}: {saved.get(key)!r}, now {value!r}")
+    checkpoint.want_same(run, saved, about)
     if saved.get("threads") != blas_threads():
         warnings.warn(
             f"{run} ran with {saved.get('threads')} BLAS threads, now with {blas_threads()}: "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -83,7 +84,7 @@ def test_a_folder_stays_where_the_new_one_cannot_take_its_place(
     folder, rename = tmp_path / "rows", Path.replace
 
     def write(name: str) -> None:
-        with writing(folder) as beside:
+        with writing(folder, ["old", "new"]) as beside:
             beside.mkdir()
             (beside / name).write_text(name)
 
@@ -119,7 +120,7 @@ def test_what_a_kill_left_beside_a_finished_run_is_gone_when_it_is_resumed(tmp_p
     model, rows = MultVAE(hidden=0, latent=2, epochs=1, batch=10), sparse.eye(20, 30, format="csr")
     model.fit(rows, run=tmp_path)
     files = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
-    (tmp_path / "step-1").mkdir()
+    shutil.copytree(checkpoint.latest_folder(tmp_path), tmp_path / "step-1")
     (tmp_path / ".1.tmp.LATEST").write_text("step-")
     model.fit(rows, run=tmp_path, resume=True)
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == files

@@ -1,0 +1,114 @@
+"""What stands where a command writes, and is not its own, stays."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from scipy import sparse
+
+from minigen.cli import main
+from minigen.data.rows import write_rows
+from minigen.errors import InputError
+from minigen.files import write_text
+from minigen.training import checkpoint
+from minigen.training.checkpoint import FORMAT
+
+ARRAYS: dict = {"weights": {}}
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder with a file of somebody's, in a folder that nobody else has."""
+    folder = tmp_path / "above" / "here"
+    folder.mkdir(parents=True)
+    (folder / "mine.txt").write_text("mine")
+    monkeypatch.chdir(folder)
+    return folder
+
+
+@pytest.fixture
+def refused(capsys: pytest.CaptureFixture[str]):
+    """A command that must end with code 2; gives the line."""
+
+    def call(*words: object) -> str:
+        with pytest.raises(SystemExit) as stop:
+            main([*map(str, words)])
+        said = capsys.readouterr()
+        assert stop.value.code == 2, said.err
+        (line,) = said.err.splitlines()
+        return line
+
+    return call
+
+
+def everything(folder: Path) -> dict[str, bytes | None]:
+    """The names under a folder, and what stands in files."""
+    return {str(p): p.read_bytes() if p.is_file() else None for p in sorted(folder.rglob("*"))}
+
+
+@pytest.mark.parametrize("place", ["..", ".", "", "../here", "/", "docs"])
+def test_a_folder_is_no_place_for_a_file(place: str, here: Path, refused) -> None:
+    (here / "docs").mkdir()
+    (here / "docs" / "page.md").write_text("a page")
+    before = everything(here.parent)
+    line = refused("where", "eq:gaussian-kl", "--json", place)
+    assert line == f"minigen: cannot write {Path(place)}: it is a folder"
+    assert everything(here.parent) == before
+
+
+def test_an_empty_folder_is_none_either(here: Path) -> None:
+    (here / "plot.png").mkdir()
+    with pytest.raises(InputError, match="it is a folder"):
+        write_text(here / "plot.png", "a plot")
+    assert (here / "plot.png").is_dir()
+
+
+@pytest.mark.parametrize("strange", ["notes.md", "data.npy/sub"])
+def test_rows_replace_rows_alone(strange: str, here: Path) -> None:
+    rows = sparse.eye(3, 5, format="csr")
+    write_rows(here / "rows", lambda: [rows])
+    write_rows(here / "rows", lambda: [rows[:2]])
+    if "/" in strange:
+        (here / "rows" / "data.npy").unlink()
+        (here / "rows" / "data.npy").mkdir()
+    (here / "rows" / strange).write_text("mine")
+    before = everything(here.parent)
+    name = strange.partition("/")[0]
+    with pytest.raises(InputError, match=re.escape(f"it is a folder, which holds {name}")):
+        write_rows(here / "rows", lambda: [rows])
+    assert everything(here.parent) == before
+
+
+def test_a_file_does_not_replace_the_rows_of_a_folder(here: Path) -> None:
+    write_rows(here / "rows", lambda: [sparse.eye(3, 5, format="csr")])
+    before = everything(here)
+    with pytest.raises(InputError, match="it is a folder"):
+        write_text(here / "rows", "a text")
+    assert everything(here) == before
+
+
+def test_a_checkpoint_drops_only_what_minigen_wrote(here: Path) -> None:
+    """Neither folders that others call steps, nor files that they hide."""
+    kept = ("step-by-step/guide.md", "step-1000/model.safetensors", "step-7/state.json", ".mine.tmp.draft")
+    for name in kept:
+        (here / name).parent.mkdir(exist_ok=True)
+        (here / name).write_text("{}")
+    before = everything(here)
+    checkpoint.save(here, 1, ARRAYS, {})
+    checkpoint.save(here, 2, ARRAYS, {})
+    checkpoint.save(here, 2, ARRAYS, {})
+    assert {name: text for name, text in everything(here).items() if name in before} == before
+    new = {str(Path(name).relative_to(here)) for name in everything(here).keys() - before.keys()}
+    assert new == {"LATEST", "step-2+", "step-2+/state.json", "step-2+/weights.safetensors"}
+    with pytest.raises(InputError, match="step-7: it is a folder"):
+        checkpoint.save(here, 7, ARRAYS, {})
+    assert checkpoint.load(here)[1] == {"format": FORMAT, "version": 1, "step": 2}
+
+
+def test_a_step_that_a_kill_left_gives_way(here: Path) -> None:
+    checkpoint.save(here, 1, ARRAYS | {"optimizer-adam": {}}, {"seen": 1})
+    (here / "LATEST").unlink()
+    checkpoint.save(here, 1, ARRAYS, {"seen": 2})
+    assert checkpoint.load(here)[1]["seen"] == 2
