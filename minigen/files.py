@@ -94,9 +94,13 @@ def read_json(file: Path) -> Any:
 
 def sweep(folder: Path, names: str) -> None:
     """Remove what a kill in the middle of a write left half-written."""
-    for cut_off in folder.glob(f".*.tmp.{names}"):
-        if re.match(r"\.[0-9]+(\.old)?\.tmp\.", cut_off.name):  # others may hide files, too
-            _remove(cut_off)
+    for half in filter(cut_off, folder.glob(f".*.tmp.{names}")):
+        _remove(half)
+
+
+def cut_off(path: Path) -> bool:
+    """Is this a name that `writing` hands out?  Others may hide files beside it."""
+    return re.match(r"\.[0-9]+(\.old)?\.tmp\.", path.name) is not None
 
 
 def _remove(path: Path) -> None:

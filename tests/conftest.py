@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")  # some builds read it as NumPy is loaded, or never
 
@@ -61,3 +62,21 @@ def shop_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_split(folder, split)
     MultVAE(hidden=12, latent=4, epochs=15, batch=40, lr=5e-3, dropout=0.3).fit(split.train).save(folder)
     return folder
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """A command that must end with `code`; gives what it said, of a refusal the line."""
+    from minigen.cli import main
+
+    def call(*words: Any, code: int = 0) -> str:
+        with pytest.raises(SystemExit) as stop:
+            main([*map(str, words)])
+        said = capsys.readouterr()
+        assert (stop.value.code or 0) == code, said.err
+        if code:
+            (line,) = said.err.splitlines()
+            return line
+        return said.out
+
+    return call

@@ -31,13 +31,11 @@ def test_the_presets_are_listed_with_what_they_are(capsys):
     assert "registers, shared memory and spills" in said
 
 
+OWN = {"command": "bench", "rows": [], "settings": {}, "provenance": {}}
+
+
 @pytest.mark.parametrize(
-    "document",
-    [
-        *([], None, 3, {}, {"command": "bench"}),
-        {"command": "bench", "rows": [1], "settings": {}, "provenance": {}},
-        {"command": "bench", "rows": [], "settings": [1], "provenance": {}},
-    ],
+    "document", [[], None, 3, {}, {"command": "bench"}, OWN | {"rows": [1]}, OWN | {"settings": [1]}]
 )
 def test_a_file_that_is_not_of_bench_is_refused_before_anything_is_timed(document, tmp_path, capsys):
     (tmp_path / "b.json").write_text(json.dumps(document))

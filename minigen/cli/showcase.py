@@ -23,6 +23,7 @@ from minigen.recommender.combine import combine, generated
 from minigen.recommender.explain import because
 from minigen.recommender.lookup import history_of_user
 from minigen.recommender.runs import write_split
+from minigen.training import checkpoint
 
 METRICS = ("recall@20", "recall_min@20", "ndcg@100")
 K = 10
@@ -38,6 +39,7 @@ class Showcase:
     def __init__(self, out: Path, protocol: str, epochs: int, seed: int) -> None:
         if out.exists() and not out.is_dir():
             raise InputError(f"{out} is a file, not a folder")
+        _check_run(out / "run")
         self.out = out
         self.split = protocol_split(protocol, seed=seed)
         self._say(f"Online Retail, the purchases of a real shop.  {work.describe(self.split)}")
@@ -171,7 +173,18 @@ class Showcase:
         return self.split.item_names.get(self.split.items[item], self.split.items[item])
 
     def _say(self, text: str) -> None:
-        console.print(f"\n{text}", markup=False)
+        console.print(f"\n{text}")
+
+
+def _check_run(run: Path) -> None:
+    """Raise InputError where a run stands that no demo left: its model would be lost."""
+    if (run / "LATEST").exists():
+        _, state = checkpoint.load(run)
+        demo = {"model": MultVAE.id, **SETTINGS}
+        if {"model": state["model"], **state["settings"]}.items() >= demo.items():
+            return
+        raise InputError(f"{run} holds another model, {state['model']}: choose another --out")
+    work.check_run_folder(run, resume=False)
 
 
 def _verdict(results: list[Evaluation]) -> str:

@@ -55,6 +55,7 @@ DebugOption = Annotated[
 def check_run_folder(out: Path, resume: bool) -> None:
     """Refuse, before any work, to write over a run or to resume what is not there."""
     from minigen.errors import InputError
+    from minigen.files import cut_off
 
     if out.exists() and not out.is_dir():
         raise InputError(f"{out} is a file, not a folder for a run")
@@ -63,6 +64,11 @@ def check_run_folder(out: Path, resume: bool) -> None:
         raise InputError(f"{out} holds a run already: add --resume to go on with it, or choose another --out")
     if resume and not (out / "ids.json").exists():
         raise InputError(f"{out} holds no run to resume")
+    if out.is_dir() and not exists:
+        first = {"train", "held-out.safetensors"}  # all that a kill leaves of a run that has no ids yet
+        strange = [one.name for one in out.iterdir() if one.name not in first and not cut_off(one)]
+        if strange:
+            raise InputError(f"{out} holds something else, such as {min(strange)}: choose another --out")
 
 
 def describe(data: Split) -> str:

@@ -112,3 +112,28 @@ def test_a_step_that_a_kill_left_gives_way(here: Path) -> None:
     (here / "LATEST").unlink()
     checkpoint.save(here, 1, ARRAYS, {"seen": 2})
     assert checkpoint.load(here)[1]["seen"] == 2
+
+
+@pytest.mark.parametrize("out", ["", ".", "../here"])
+def test_a_run_is_not_put_among_other_files(out: str, here: Path, refused) -> None:
+    (here / "train").mkdir()
+    (here / "train" / "mine.npy").write_text("mine")
+    before = everything(here.parent)
+    line = refused("train", "online-retail", "--model", "popularity", "--out", out)
+    assert line == f"minigen: {Path(out)} holds something else, such as mine.txt: choose another --out"
+    (here / "mine.txt").unlink()
+    line = refused("train", "online-retail", "--model", "popularity", "--out", out)
+    assert line == f"minigen: cannot write {Path(out, 'train')}: it is a folder, which holds mine.npy"
+    assert everything(here.parent) == {k: v for k, v in before.items() if "mine.txt" not in k}
+
+
+def test_a_run_that_a_kill_ended_before_it_began_is_begun_again(here: Path) -> None:
+    write_rows(here / "run" / "train", lambda: [sparse.eye(3, 5, format="csr")])
+    (here / "run" / ".1.tmp.held-out.safetensors").write_text("half")
+    (here / "ev.csv").write_text("user,item\n" + "".join(f"{n % 60},{n % 25}\n" for n in range(300)))
+    with pytest.raises(SystemExit) as stop:
+        main(["train", "ev.csv", "--k-core", "1", "--model", "popularity", "--out", "run"])
+    assert not stop.value.code
+    assert {path.name for path in (here / "run").iterdir()} == {
+        *("LATEST", "step-0", "train", "ids.json", "held-out.safetensors")
+    }
