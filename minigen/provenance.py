@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from minigen import __version__
-from minigen.files import write_text
+from minigen.errors import InputError
+from minigen.files import read_json, want_place, write_text
 
 
 def blas_pools() -> list[dict[str, Any]]:
@@ -74,13 +75,27 @@ def write_json(
     """Write what a command found in the form of every result file, whole or not at all.
 
     A figure that is nan or infinite is null there: JSON has no such number.
-    Raises InputError where the file cannot be written.
+    Raises InputError where the file cannot be written, or `want_results` says so.
     """
+    want_results(path)
     document = {"command": command, "version": __version__, "settings": dict(settings), "rows": rows}
     if provenance:
         document["provenance"] = dict(provenance)
     text = json.dumps(_finite(document), indent=1, ensure_ascii=False, allow_nan=False)
     write_text(path, text + "\n")
+
+
+def want_results(path: Path) -> None:
+    """Raise InputError where `path` holds what `write_json` must not replace: all but figures of minigen."""
+    want_place(path)
+    if not path.exists() or not path.stat().st_size:
+        return
+    try:
+        document = read_json(path)
+    except InputError:
+        document = None
+    if not (isinstance(document, dict) and {"command", "rows"} <= document.keys()):
+        raise InputError(f"cannot write {path}: it holds something else than figures of minigen")
 
 
 def _finite(value: Any) -> Any:

@@ -172,7 +172,7 @@ def test_bad_events(events, tmp_path):
     assert "no such file" in refused(*train, tmp_path / "absent.csv")
     (tmp_path / "empty.csv").write_text("")
     assert "empty" in refused(*train, tmp_path / "empty.csv")
-    assert "customer, product, what, quantity" in refused(*train, events, "--user", "who")
+    assert "'customer', 'product', 'what', 'quantity'" in refused(*train, events, "--user", "who")
     bad = tmp_path / "bad.csv"
     for value, says in (("two", "line 3"), ("nan", "line 3"), ("-1", "line 3"), ("inf", "line 3")):
         bad.write_text(f"user,item,weight\na,b,1\nc,d,{value}\n")

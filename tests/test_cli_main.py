@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -16,11 +17,10 @@ def ended(monkeypatch, capsys):
     """A command within which an error comes up; gives the code and what stands on stderr."""
 
     def call(error: BaseException) -> tuple[int, str]:
-        def load_model(run):
+        def load_run(run):
             raise error
 
-        monkeypatch.setattr("minigen.ladder.load_model", load_model)
-        monkeypatch.setattr("minigen.recommender.runs.read_split", load_model)
+        monkeypatch.setattr("minigen.ladder.load_run", load_run)
         with pytest.raises(SystemExit) as stop:
             main(["export", "run"])
         return int(stop.value.code or 0), capsys.readouterr().err
@@ -56,10 +56,10 @@ def test_an_error_is_one_line(error, code, line, ended):
     "error", [ZeroDivisionError("a slip"), ModuleNotFoundError("no minigen.x", name="minigen.x")]
 )
 def test_a_slip_of_ours_is_not_hidden(error, monkeypatch):
-    def load_model(run):
+    def load_run(run):
         raise error
 
-    monkeypatch.setattr("minigen.ladder.load_model", load_model)
+    monkeypatch.setattr("minigen.ladder.load_run", load_run)
     with pytest.raises(type(error)) as found:
         main(["export", "run"])
     assert found.value is error
@@ -76,3 +76,21 @@ def test_a_reader_of_a_pipe_that_went_away_is_told_nothing(words):
 
 def test_a_command_that_ends_by_itself_keeps_its_code(ended):
     assert ended(SystemExit(3)) == (3, "")
+
+
+@pytest.mark.parametrize("words", [[], ["data"]])
+def test_without_a_command_there_is_help_and_no_empty_line(words, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(words)
+    said = capsys.readouterr()
+    assert stop.value.code == 2
+    assert "Commands" in said.out + said.err
+    assert "minigen: " not in said.err
+
+
+def test_a_terminal_that_cannot_show_a_character_gets_its_number(shop_run):
+    words = [sys.executable, "-m", "minigen", "evaluate", str(shop_run)]
+    ascii_only = os.environ | {"PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(words, capture_output=True, text=True, check=False, env=ascii_only)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert r"\xb1" in done.stdout

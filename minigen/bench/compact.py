@@ -13,12 +13,11 @@ TOP = 10
 
 def changes(run: Path) -> dict[str, Any]:
     """Shares of the held-out users of a trained run whose top 10 holds another item, or another order."""
-    from minigen.ladder import load_model
+    from minigen.ladder import load_run
     from minigen.recommender.compact import Compact
-    from minigen.recommender.runs import read_split
 
-    data = read_split(run)
-    model, held = load_model(run, data), data.test
+    model, data = load_run(run)
+    held = data.test
     fold_in = held.fold_in[np.diff(held.fold_in.indptr) > 0]
     exact, short = (one.recommend(fold_in, k=TOP)[0] for one in (model, Compact(model)))  # type: ignore[arg-type]
     items = (np.sort(exact) != np.sort(short)).any(axis=1)

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable
 from functools import cache
 from importlib import import_module
+from io import TextIOWrapper
 
 import typer
 
@@ -85,11 +86,14 @@ def _listed(what: str | None) -> Callable[[], None]:
 
 def main(args: list[str] | None = None) -> None:
     """Run a command and exit: 0, 2 with one line for bad input, 130 after Ctrl-C."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # a name that the terminal cannot show ends no command
+            stream.reconfigure(errors="backslashreplace")
     words = sys.argv[1:] if args is None else args
     named = next((word for word in words if not word.startswith("-")), None)
-    app = _app(named if named in COMMANDS else None)
     warnings.formatwarning = lambda message, *_: f"minigen: {message}\n"  # for people: one line, no source
     try:
+        app = _app(named if named in COMMANDS else None)
         code = app(words, standalone_mode=False)
     except InputError as error:
         _fail(str(error))
@@ -118,6 +122,8 @@ def main(args: list[str] | None = None) -> None:
             _fail("interrupted", 130)
         if not hasattr(error, "format_message"):
             raise
+        if not error.format_message():  # no command at all: its help has been printed
+            sys.exit(2)
         _fail(error.format_message(), getattr(error, "exit_code", 2))
     if code == 130:  # newer versions of the command line turn Ctrl-C into this code themselves
         _fail("interrupted", 130)

@@ -66,12 +66,14 @@ def compare(
     from minigen.cli.splits import make_split
     from minigen.data.behaviours import of_target
     from minigen.errors import InputError, Interrupted
-    from minigen.provenance import Clock, write_json
+    from minigen.provenance import Clock, want_results, write_json
     from minigen.recommender.runs import write_split
     from minigen.tuning.contest import Contest
     from minigen.tuning.plan import parse_budget
 
     clock, seconds = Clock(), parse_budget(budget)
+    if json:
+        want_results(json)  # before the work
     fixed = _fixed(models, settings or [], seed)
     read = columns.Columns(
         user, item, behaviour, time, weight, format, weights, min_weight, item_name, separator, header

@@ -25,10 +25,12 @@ def demo(
     """Train on a real shop's purchases, compare, recommend, explain: the whole example in about a minute."""
     from minigen.cli.output import console
     from minigen.cli.showcase import Showcase
-    from minigen.provenance import Clock, write_json
+    from minigen.provenance import Clock, want_results, write_json
     from minigen.recommender.lookup import history_of_user
 
     clock = Clock()
+    if json:
+        want_results(json)  # before the work
     show = Showcase(out, protocol, epochs, seed)
     if customer is not None:
         history_of_user(show.split, customer)  # an unknown one is said before a minute of training

@@ -22,12 +22,10 @@ def export(
     from minigen.cli.output import console
     from minigen.errors import InputError
     from minigen.files import write_text, writing
-    from minigen.ladder import load_model
+    from minigen.ladder import load_run
     from minigen.recommender import serve
-    from minigen.recommender.runs import read_split
 
-    data = read_split(run)
-    model = load_model(run, data)
+    model, data = load_run(run)
     if model.id not in serve.SCORES:
         raise InputError(f"{model.id} cannot be exported; there are {', '.join(serve.SCORES)}")
     about = {

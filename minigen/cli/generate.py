@@ -63,9 +63,11 @@ def generate(
     from minigen.cli.generation import print_runs, run_once
     from minigen.cli.output import console
     from minigen.data.vectors import load_vectors
-    from minigen.provenance import Clock, write_json
+    from minigen.provenance import Clock, want_results, write_json
 
     clock = Clock()
+    if json:
+        want_results(json)  # before the work
     runs = plan_runs(model, settings or [], vary, seed, seeds)
     table = load_vectors(data)
     console.print(table.describe())

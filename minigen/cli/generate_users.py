@@ -43,18 +43,16 @@ def users(
     from minigen.cli.output import console
     from minigen.data.write import write_events
     from minigen.errors import InputError
-    from minigen.ladder import load_model
+    from minigen.ladder import load_run
     from minigen.provenance import Clock, write_json
     from minigen.recommender.lookup import history_of_user
-    from minigen.recommender.runs import read_split
     from minigen.synthetic.chain import read_portraits, together
     from minigen.synthetic.users import sample_users
 
     clock = Clock()
     if user is not None and source != "prior":
         raise InputError("want either --user or --source, not both")
-    data = read_split(run)
-    model = load_model(run, data)
+    model, data = load_run(run)
     history = None if user is None else history_of_user(data, user)
     halves = read_portraits(run)
     chain = None if halves is None else together(*halves).chain

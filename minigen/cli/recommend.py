@@ -61,18 +61,16 @@ def recommend(
 
     from minigen.cli.output import console, print_table
     from minigen.errors import InputError
-    from minigen.ladder import load_model
+    from minigen.ladder import load_run
     from minigen.provenance import write_json
     from minigen.recommender.explain import because
     from minigen.recommender.lookup import history_of_items, history_of_user
-    from minigen.recommender.runs import read_split
 
     if (user is not None) + bool(items) + unknown != 1:
         raise InputError("want either --user ID, --items NAME [NAME]..., or --unknown")
     if again and repeat is not None:
         raise InputError("want either --again or --repeat, not both")
-    data = read_split(run)
-    model = load_model(run, data)
+    model, data = load_run(run)
     if user is not None:
         history, who = history_of_user(data, user), f"user {user}"
     elif unknown:

@@ -126,12 +126,10 @@ def _open(run: Path, k: int = 1) -> tuple[Clock, Recommender, Split]:
     from minigen.cli import work
     from minigen.cli.output import console
     from minigen.errors import InputError
-    from minigen.ladder import load_model
+    from minigen.ladder import load_run
     from minigen.provenance import Clock
-    from minigen.recommender.runs import read_split
 
-    clock, split = Clock(), read_split(run)
-    model = load_model(run, split)
+    clock, (model, split) = Clock(), load_run(run)
     if not 1 <= k <= len(split.items):
         raise InputError(f"k is {k}: want 1 to {len(split.items)}, the size of the catalogue")
     console.print(work.describe(split), soft_wrap=True)

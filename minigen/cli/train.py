@@ -74,12 +74,14 @@ def train(
     from minigen.data.interactions import pairs_hash
     from minigen.errors import InputError
     from minigen.ladder import model_class
-    from minigen.provenance import Clock, write_json
+    from minigen.provenance import Clock, want_results, write_json
 
     for flag, said in (("--add", add), ("--note", note is not None)):
         if said and json is None:
             raise InputError(f"{flag}: there is no --json to write to")
     clock = Clock()
+    if json:
+        want_results(json)  # before the work
     kind = model_class(model)
     work.check_run_folder(out, resume)
     read = columns.Columns(

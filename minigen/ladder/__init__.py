@@ -19,6 +19,7 @@ from minigen.ladder.spectral import Spectral
 from minigen.recommender.base import Recommender
 from minigen.recommender.baselines import EASE, Popularity
 from minigen.recommender.mult_vae import MultVAE
+from minigen.recommender.runs import read_split
 from minigen.recommender.seed_vae import SeedVAE
 from minigen.training import checkpoint
 
@@ -45,6 +46,7 @@ __all__ = [
     "RecVAE",
     "Spectral",
     "load_model",
+    "load_run",
     "model_class",
 ]
 
@@ -73,3 +75,13 @@ def load_model(run: str | Path, data: Split | None = None) -> Recommender:
                 f"{run}: its model is of {wanted or 'no behaviours'}, the data of {names or 'no behaviours'}"
             )
     return model
+
+
+def load_run(run: str | Path) -> tuple[Recommender, Split]:
+    """The model in the folder `run` and the split beside it.
+
+    Raises InputError where one of them is missing, or they do not belong together.
+    """
+    checkpoint.latest_folder(Path(run))  # its line is the clearest where there is no run at all
+    data = read_split(Path(run))
+    return load_model(run, data), data

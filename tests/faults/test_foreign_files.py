@@ -137,3 +137,22 @@ def test_a_run_that_a_kill_ended_before_it_began_is_begun_again(here: Path) -> N
     assert {path.name for path in (here / "run").iterdir()} == {
         *("LATEST", "step-0", "train", "ids.json", "held-out.safetensors")
     }
+
+
+@pytest.mark.parametrize("mine", ["user,item\na,b\n", "[1]", '{"rows": []}', "\xff"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["train", "mine.csv", "--model", "popularity", "--out", "run"],
+        ["compare", "mine.csv", "--models", "popularity,ease", "--out", "run"],
+        ["demo", "--out", "run"],
+        ["generate", "gan", "--out", "run"],
+        ["where", "eq:gaussian-kl"],
+    ],
+)
+def test_figures_do_not_take_the_place_of_another_file(words, mine, here: Path, refused) -> None:
+    (here / "mine.csv").write_text(mine, "latin-1")
+    line = refused(*words, "--json", "mine.csv")
+    assert line == "minigen: cannot write mine.csv: it holds something else than figures of minigen"
+    assert (here / "mine.csv").read_text("latin-1") == mine
+    assert not (here / "run").exists()
