@@ -83,7 +83,7 @@ def test_without_a_command_there_is_help_and_no_empty_line(words, capsys):
     with pytest.raises(SystemExit) as stop:
         main(words)
     said = capsys.readouterr()
-    assert stop.value.code == 2
+    assert stop.value.code in (0, 2)  # older versions of the command line call it no error
     assert "Commands" in said.out + said.err
     assert "minigen: " not in said.err
 

@@ -31,7 +31,8 @@ def main() -> None:
     given = options.parse_args()
     clock = Clock()
     rows = [_suite(folder / "bin" / "python") for folder in given.environments]
-    record(given.json, "suite", rows, "make test-pythons", clock)
+    environments = " ".join(map(str, given.environments))
+    record(given.json, "suite", rows, f"python tests/faults/suites.py {environments}", clock)
     for row in rows:
         python, numpy = row["versions"]["python"], row["versions"]["numpy"]
         print(f"Python {python}, NumPy {numpy}: {row['passed']} passed, failed: {row['failed'] or 'none'}")
