@@ -5,6 +5,7 @@ from __future__ import annotations
 import runpy
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -144,6 +145,17 @@ def test_the_script_prints_what_the_model_says_and_refuses_in_one_line(events, t
     assert said == [[item, f"{score:.4f}", name] for item, score, name in exported.recommend(["i3"], 3)]
     with pytest.raises(ValueError, match="name at least one item"):
         exported.recommend([])
+
+
+def test_what_the_data_says_steers_no_terminal_and_stays_in_its_line(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["serve.py", "\x1b[31m"])
+    monkeypatch.setattr(serve, "Model", lambda weights: SimpleNamespace(recommend=found))
+
+    def found(items, k):
+        return [("\x1b[31m1", 0.5, "Hat\n\u202e é")]
+
+    serve.main()
+    assert capsys.readouterr().out == "\\x1b[31m1\t0.5000\tHat\\n\\u202e é\n"
 
 
 def test_a_name_of_two_items_is_not_guessed_at(tmp_path):

@@ -232,10 +232,15 @@ def main() -> None:
     try:
         found = Model(args.weights).recommend(args.items, args.k)
     except (ValueError, OSError) as error:
-        print(error, file=sys.stderr)
+        print(_printable(str(error)), file=sys.stderr)
         sys.exit(2)
     for item, score, name in found:
-        print(f"{item}\t{score:.4f}\t{name}")
+        print(f"{_printable(item)}\t{score:.4f}\t{_printable(name)}")
+
+
+def _printable(text: str) -> str:
+    """Text of the data with what would steer a terminal, or leave its line, as escapes."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 if __name__ == "__main__":
