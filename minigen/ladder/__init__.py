@@ -19,7 +19,6 @@ from minigen.ladder.spectral import Spectral
 from minigen.recommender.base import Recommender
 from minigen.recommender.baselines import EASE, Popularity
 from minigen.recommender.mult_vae import MultVAE
-from minigen.recommender.runs import read_split
 from minigen.recommender.seed_vae import SeedVAE
 from minigen.training import checkpoint
 
@@ -82,6 +81,8 @@ def load_run(run: str | Path) -> tuple[Recommender, Split]:
 
     Raises InputError where one of them is missing, or they do not belong together.
     """
+    from minigen.recommender.runs import read_split  # with Polars, which a model alone does not need
+
     checkpoint.latest_folder(Path(run))  # its line is the clearest where there is no run at all
     data = read_split(Path(run))
     return load_model(run, data), data
