@@ -15,7 +15,7 @@ from minigen.ops.adam.numpy_adam import FLUSH_BELOW, FLUSH_EVERY
 from minigen.ops.numba_maths import exp_below, fast, inside
 from minigen.typing import Array
 
-_RUN = 2**10  # squares that float32 adds up before float64 takes over
+_RUN = 2**8  # squares that float32 adds up before float64 takes over
 
 
 @fast
