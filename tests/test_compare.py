@@ -173,14 +173,16 @@ def test_what_a_contest_noted_and_was_damaged_is_told(text, command, tmp_path):
         path.write_text(before)
 
 
-def test_trials_without_times_cannot_be_planned_by(command, tmp_path):
+@pytest.mark.parametrize(
+    ("seconds", "told"), [({}, "no time of epoch 1 to plan by"), (1.5, "holds no trial")]
+)
+def test_trials_without_times_cannot_be_planned_by(seconds, told, command, tmp_path):
     command("--budget", "1s", models="popularity")
     (tmp_path / "out" / "plan.json").unlink()
     file = tmp_path / "out" / "popularity" / "trial-0.json"
     trial = json.loads(file.read_text())
-    del trial["rungs"]
-    file.write_text(json.dumps(trial))
-    with pytest.raises(InputError, match="no time of epoch 1 to plan by"):
+    file.write_text(json.dumps(trial | {"seconds": seconds}))
+    with pytest.raises(InputError, match=told):
         command("--budget", "1s", models="popularity")
 
 

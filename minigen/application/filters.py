@@ -19,8 +19,7 @@ Mask = NDArray[np.bool_]  # (M,): may the item be shown
 
 def of_last(split: Split) -> Mask:
     """Items of the last of several behaviours: that is what is recommended."""
-    n = len(split.items)
-    return np.arange(n) >= n - n // len(split.behaviours)
+    return np.arange(len(split.items)) >= len(split.items) - split.n_items
 
 
 def named(split: Split, pattern: str) -> Mask:
@@ -42,14 +41,14 @@ def available(split: Split, unavailable: Iterable[str]) -> tuple[Mask, int]:
 
     Raises InputError for a name of several items.
     """
-    find, n_items = item_finder(split), len(split.items) // max(1, len(split.behaviours))
+    find = item_finder(split)
     mask, unknown = np.ones(len(split.items), dtype=bool), 0
     for item in unavailable:
         place = find(item)
         if place is None:
             unknown += 1
         else:
-            mask[place % n_items :: n_items] = False  # by whatever behaviour it is called
+            mask[place % split.n_items :: split.n_items] = False  # by whatever behaviour it is called
     return mask, unknown
 
 

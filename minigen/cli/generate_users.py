@@ -80,8 +80,7 @@ def events_of(made: Users, data: Split) -> Events:
     from minigen.data.behaviours import own_ids
     from minigen.data.events import Events
 
-    width = len(str(made.rows.shape[0] - 1))
-    n_items = len(data.items) // max(1, len(data.behaviours))
+    width, n_items = len(str(made.rows.shape[0] - 1)), data.n_items
     if made.sequences is not None:
         acts = [(u, b * n_items + i, t) for u, s in enumerate(made.sequences) for t, (b, i) in enumerate(s)]
     else:

@@ -142,7 +142,7 @@ def _application(
         say(f"Weight of variety that costs validation users at most {weights.MOST_LOST:.0%}: {variety:g}.")
     behaviour = None
     if cold:
-        n_items, source = len(data.items) // max(1, len(data.behaviours)), "popularity"
+        n_items, source = data.n_items, "popularity"
         behaviour = weights.popularity(data.train, n_items)
         if held is not None:  # test users choose nothing
             (metric,) = within((VALIDATION_METRIC,), n_items)

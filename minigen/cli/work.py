@@ -56,6 +56,7 @@ def check_run_folder(out: Path, resume: bool) -> None:
     """Refuse, before any work, to write over a run or to resume what is not there."""
     from minigen.errors import InputError
     from minigen.files import cut_off
+    from minigen.recommender.runs import FIRST
 
     if out.exists() and not out.is_dir():
         raise InputError(f"{out} is a file, not a folder for a run")
@@ -65,8 +66,7 @@ def check_run_folder(out: Path, resume: bool) -> None:
     if resume and not (out / "ids.json").exists():
         raise InputError(f"{out} holds no run to resume")
     if out.is_dir() and not exists:
-        first = {"train", "held-out.safetensors"}  # all that a kill leaves of a run that has no ids yet
-        strange = [one.name for one in out.iterdir() if one.name not in first and not cut_off(one)]
+        strange = [one.name for one in out.iterdir() if one.name not in FIRST and not cut_off(one)]
         if strange:
             raise InputError(f"{out} holds something else, such as {min(strange)}: choose another --out")
 

@@ -104,7 +104,7 @@ def of_target(split: Split) -> Split:
     """The last block of a split of several behaviours alone, its items under their own ids."""
     if not split.behaviours:
         return split
-    block = slice(len(split.items) - len(split.items) // len(split.behaviours), None)
+    block = slice(len(split.items) - split.n_items, None)
 
     def held(part: HeldOut) -> HeldOut:
         return HeldOut(part.fold_in[:, block], part.target[:, block], part.users)

@@ -54,6 +54,11 @@ class Split:
     behaviours: tuple[str, ...] = ()
 
     @property
+    def n_items(self) -> int:
+        """How many items there are: each of several behaviours has so many columns."""
+        return len(self.items) // max(1, len(self.behaviours))
+
+    @property
     def hash(self) -> str:
         """SHA-256 over the ids and the pairs of every part: equal only for the same work."""
         digest = hashlib.sha256()

@@ -55,9 +55,8 @@ def item_finder(split: Split) -> Callable[[str], int | None]:
     None for an unknown item; raises InputError for a name of several.
     """
     ids = dict(zip(own_ids(split), count())) | dict(zip(split.items, count()))
-    last = len(split.items) - len(split.items) // max(1, len(split.behaviours))
     named: dict[str, list[str]] = {}
-    for names, items in ((split.item_names, split.items), (own_names(split), split.items[last:])):
+    for names, items in ((split.item_names, split.items), (own_names(split), split.items[-split.n_items :])):
         for item in items:
             if item in names and item not in (known := named.setdefault(names[item].casefold(), [])):
                 known.append(item)

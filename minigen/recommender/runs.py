@@ -19,7 +19,8 @@ from minigen.ops.sparse import check_rows
 from minigen.typing import Params
 
 FORMAT = "minigen run data"
-_HELD_OUT = "held-out.safetensors"
+_TRAIN, _HELD_OUT = "train", "held-out.safetensors"
+FIRST = (_TRAIN, _HELD_OUT)  # what a kill can leave of a run: the ids come last
 
 
 def write_split(run: Path, split: Split) -> None:
@@ -39,7 +40,7 @@ def write_split(run: Path, split: Split) -> None:
     for name, matrix in parts.items():
         for field, kind in (("indptr", np.int64), ("indices", np.int32), ("data", np.float32)):
             arrays[f"{name}.{field}"] = getattr(matrix, field).astype(kind)
-    write_rows(run / "train", lambda: [split.train])
+    write_rows(run / _TRAIN, lambda: [split.train])
     with writing(run / _HELD_OUT) as beside:
         beside.write_bytes(save(arrays))
     ids = {
@@ -81,7 +82,7 @@ def read_split(run: Path) -> Split:
 
         split = Split(
             _texts([ids["name"]])[0],
-            open_rows(run / "train", (len(users["train"]), n_items)),
+            open_rows(run / _TRAIN, (len(users["train"]), n_items)),
             users["train"],
             items,
             held_out("validation") if "validation" in users else None,

@@ -81,7 +81,7 @@ def training_sequences(events: Events, split: Split) -> list[Sequence_]:
     Only pairs that are in the training rows count.  Raises InputError where the events cannot be read.
     """
     columns = {item: n for n, item in enumerate(split.items)}
-    n_items = len(split.items) // len(split.behaviours)
+    n_items = split.n_items
     with reading(events.source):
         first = collect(events.frame.group_by("user", "behaviour", "item").agg(pl.col("time").min()))
     rows = {user: n for n, user in enumerate(split.train_users)}

@@ -50,7 +50,7 @@ class Outcome:
     seconds: float = field(init=False)
 
     def __post_init__(self) -> None:
-        self.seconds = sum(trial["seconds"] for trial in self.trials)
+        self.seconds = sum(sum(trial["seconds"].values()) for trial in self.trials)
 
 
 def candidates(kind: type[Recommender], fixed: dict[str, Any], seed: int) -> list[dict[str, Any]]:
@@ -122,7 +122,7 @@ class Contest:
 
     def _rung(self, kind: type[Recommender], n: int, until: int) -> float:
         try:
-            return float(self._record(kind, n)["rungs"][str(until)])
+            return float(self._record(kind, n)["seconds"][str(until)])
         except (KeyError, TypeError, ValueError):
             raise InputError(
                 f"{self._file(kind, n)} has no time of epoch {until} to plan by: choose another --out"
@@ -154,11 +154,7 @@ class Contest:
             trial["scores"][str(until)] = self._score(kind, n, until)
         except (InputError, MemoryError) as error:
             trial["error"] = str(error) or "out of memory"
-        took = round(time.perf_counter() - began, 3)
-        trial["seconds"] = round(trial["seconds"] + took, 3)
-        trial["rungs"] = trial.get("rungs", {}) | {
-            str(until): took
-        }  # a plan is made of these, after a stop too
+        trial["seconds"][str(until)] = round(time.perf_counter() - began, 3)
         write_text(self._file(kind, n), json.dumps(trial))
         return trial
 
@@ -183,11 +179,11 @@ class Contest:
 
     def _record(self, kind: type[Recommender], n: int) -> Trial:
         file = self._file(kind, n)
-        new: Trial = {"settings": self.points[kind][n], "scores": {}, "seconds": 0.0}
+        new: Trial = {"settings": self.points[kind][n], "scores": {}, "seconds": {}}
         if not file.exists():
             return new
         trial = read_json(file)
-        if not isinstance(trial, dict) or [type(trial.get(key)) for key in new] != [dict, dict, float]:
+        if not isinstance(trial, dict) or {type(trial.get(key)) for key in new} != {dict}:
             raise InputError(f"{file} holds no trial: remove it, or choose another --out")
         return trial
 

@@ -115,7 +115,7 @@ def outcome(run: Path) -> dict[str, bytes]:
     """What a run leaves: weights, state, ids, pictures' frames, and of a trial all but its times."""
     names = ("*.safetensors", "*.json", "*.npy")
     left = {str(p.relative_to(run)): p.read_bytes() for name in names for p in sorted(run.rglob(name))}
-    times = rb'"seconds": [^,}]+|"rungs": [^}]+}'
+    times = rb'"seconds": ({[^}]*}|[^,}]+)'
     return {name: re.sub(times, b"", content) for name, content in left.items()}
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -29,18 +31,9 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def refused(capsys: pytest.CaptureFixture[str]):
+def refused(run: Callable[..., str]) -> Callable[..., str]:
     """A command that must end with code 2; gives the line."""
-
-    def call(*words: object) -> str:
-        with pytest.raises(SystemExit) as stop:
-            main([*map(str, words)])
-        said = capsys.readouterr()
-        assert stop.value.code == 2, said.err
-        (line,) = said.err.splitlines()
-        return line
-
-    return call
+    return partial(run, code=2)
 
 
 def everything(folder: Path) -> dict[str, bytes | None]:
