@@ -64,9 +64,9 @@ def want_place(path: Path, over: Collection[str] = ()) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a small text file, whole or not at all."""
+    """Write a small text file, whole or not at all; what is no text, of a file name perhaps, as escapes."""
     with writing(path) as beside:
-        beside.write_text(text, encoding="utf-8")
+        beside.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def read_arrays(file: Path) -> Params:

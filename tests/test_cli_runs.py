@@ -186,3 +186,17 @@ def test_the_next_command_is_what_a_person_can_type(found, called, wanted, monke
     monkeypatch.setattr(shutil, "which", lambda name: found)
     monkeypatch.setattr(sys, "argv", [called])
     assert output.program() == wanted
+
+
+@pytest.mark.parametrize(("metrics", "told"), [("foo", "foo"), ("recall@0", "recall@0"), ("recall@99", "99")])
+def test_metrics_that_cannot_be_measured_are_refused_before_the_training(metrics, told, run, split, tmp_path):
+    words = ["train", split, "--model", "popularity", "--out", tmp_path / "run", "--metrics", metrics]
+    assert told in run(*words, code=2)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_note_that_is_no_text_is_written_as_escapes(run, split, tmp_path):
+    words = ["train", split, "--model", "popularity", "--out", tmp_path / "run"]
+    run(*words, "--json", tmp_path / "x.json", "--note", "\udcff")
+    (row,) = json.loads((tmp_path / "x.json").read_text("utf-8"))["rows"]
+    assert row["note"] == "\udcff"

@@ -101,6 +101,7 @@ def train(
     )
     if "behaviours" not in kind().settings:
         data = of_target(data)
+    work.within(work.METRICS, len(data.items), metrics)  # what cannot be measured is said before the training
     about: dict[str, Any] = {}
     if json:
         about = {"events": str(events), "split": data.name, "test_hash": pairs_hash(data.test.target)}
